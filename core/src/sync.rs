@@ -1,0 +1,98 @@
+//! The one door to atomics, locks, cells and threads: std, loom or shuttle.
+//!
+//! Every checked module takes its synchronisation from here and from nowhere else, so that the source
+//! which loom and shuttle explore is the source that ships. The three back ends have the same names and
+//! the same meaning; nothing here strengthens, weakens or replaces an operation.
+//!
+//! | build | back end |
+//! | --- | --- |
+//! | default | `std` |
+//! | `--cfg loom` | loom: every interleaving, C11-style weak reads, data races on [`UnsafeCell`] |
+//! | `--cfg shuttle` | shuttle: sequentially consistent interleavings, DFS, PCT, random |
+//!
+//! # What the back ends do not see
+//!
+//! The protocol is written so that none of these matters; `loom-tests/tests/litmus.rs` pins each of them.
+//!
+//! - loom treats SeqCst *accesses* as AcqRel: checked modules use none.
+//! - loom's failing compare-exchange reads the newest store, and its weak form never fails spuriously:
+//!   checked modules use `fetch_or` and `fetch_and`, which always succeed.
+//! - loom skips interleavings around load-then-CAS: there is no such loop in checked modules.
+//! - loom explores no load buffering: no argument rests on the order of a relaxed load and a later store.
+//! - loom's and shuttle's condition variables never wake spuriously, and a wait never times out:
+//!   waits are `while` loops, and a timeout is a role (a thread that expires the wait).
+//! - shuttle is sequentially consistent, and its [`UnsafeCell`] here is the plain one: it checks order
+//!   and outcomes, never publication. Publication is loom's to check.
+
+#[cfg(not(any(loom, shuttle)))]
+pub use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+#[cfg(loom)]
+pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+#[cfg(shuttle)]
+pub use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+/// Atomic integers and their orderings.
+pub mod atomic {
+    #[cfg(not(any(loom, shuttle)))]
+    pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+    #[cfg(loom)]
+    pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+    #[cfg(shuttle)]
+    pub use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+}
+
+/// Threads that the checkers schedule.
+pub mod thread {
+    #[cfg(not(any(loom, shuttle)))]
+    pub use std::thread::{JoinHandle, spawn, yield_now};
+
+    #[cfg(loom)]
+    pub use loom::thread::{JoinHandle, spawn, yield_now};
+
+    #[cfg(shuttle)]
+    pub use shuttle::thread::{JoinHandle, spawn, yield_now};
+}
+
+#[cfg(loom)]
+pub use loom::cell::UnsafeCell;
+
+/// A cell whose accesses the checker sees.
+///
+/// Under loom this is loom's own cell, which reports two accesses that are not ordered by the program.
+/// Elsewhere it is [`std::cell::UnsafeCell`] behind the same two methods.
+#[cfg(not(loom))]
+#[derive(Debug, Default)]
+pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    /// A cell that holds `value`.
+    pub fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Calls `f` with a pointer for reading. Dereferencing it is the caller's promise that nobody writes.
+    #[inline(always)]
+    pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    /// Calls `f` with a pointer for writing. Dereferencing it is the caller's promise of exclusive access.
+    #[inline(always)]
+    pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+/// Locks `mutex`, also when a thread panicked while holding it.
+///
+/// Poisoning has nothing to say here: every critical section of this crate leaves its data whole at each
+/// point where it can unwind.
+#[inline]
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
