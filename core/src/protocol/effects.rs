@@ -1,0 +1,151 @@
+//! What the protocol asks of its surroundings: the kernel, the user's callbacks, the buffers.
+//!
+//! The reactor implements [`Effects`] with file descriptors and handlers; the scenarios of `loom-tests`
+//! implement it with counters and checked cells. The same driver functions (`process`, `lifecycle`,
+//! `output`, `interest`) run in both: what is checked is the whole loop, not its parts.
+//!
+//! Each method says under which bit it is called. That is a promise of the protocol, and the only thing
+//! that an implementation may rest its exclusive accesses on.
+
+use super::process::{Progress, Unread};
+use super::transitions::Word;
+use super::trigger::{Trigger, Wake};
+use super::word::Snapshot;
+
+/// How a call of user code ended. Effects catch panics; the protocol turns one into a close. (P1)
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// It returned.
+    Done,
+    /// It panicked, and the panic was caught and reported.
+    Panicked,
+}
+
+/// What one read of the fd found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Bytes, now part of what [`Effects::unread`] counts.
+    Data,
+    /// Nothing at present.
+    Empty,
+    /// The peer sends no more.
+    Eof,
+    /// The peer is gone.
+    Gone,
+}
+
+/// What one attempt to send found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing is left.
+    All,
+    /// The kernel takes no more at present; the rest is queued.
+    Partly,
+    /// The fd takes nothing any more; what was queued was dropped.
+    Failed,
+}
+
+/// The surroundings of one connection's protocol.
+pub trait Effects {
+    /// The connection's word.
+    fn word(&self) -> &Word;
+
+    /// Runs the owned serial section, here or elsewhere: inline this is [`process::run`], a pool hands
+    /// it to a worker. Called by whoever took `TASK`, which travels with the call. (S1)
+    ///
+    /// [`process::run`]: super::process::run
+    fn run_task(&self, at: Snapshot);
+
+    // Under TASK.
+
+    /// Calls OnPrepare, before the fd is registered. Under `TASK`.
+    fn on_prepare(&self) -> Ran;
+
+    /// `EPOLL_CTL_ADD`. Under `TASK`, before any other access to the fd by others. `false` when the
+    /// kernel refused; the connection is then closed.
+    fn register(&self) -> bool;
+
+    /// Calls OnConnect. Under `TASK`; never overlaps [`on_disconnect`](Self::on_disconnect).
+    fn on_connect(&self) -> Ran;
+
+    /// How much was read and how much of it was consumed; `None` when no OnRequest is set. Under `TASK`.
+    fn unread(&self) -> Option<Unread>;
+
+    /// The owner's memory of its last call. Under `TASK`.
+    fn progress<R>(&self, f: impl FnOnce(&mut Progress) -> R) -> R;
+
+    /// Calls OnRequest. Under `TASK`. `last`: nothing more will come. (S1)
+    fn on_request(&self, last: bool) -> Ran;
+
+    /// Moves a handler that waits in its slot to where the owner calls it. Under `TASK`. (R1)
+    fn install_handler(&self);
+
+    /// Whether every byte that was read was consumed, with or without an OnRequest. Under `TASK`.
+    fn input_empty(&self) -> bool;
+
+    /// Seals the list of close callbacks and runs it, newest first, each caught on its own. Under `TASK`
+    /// for ever, after `FINAL`. (C2, C3, P3)
+    fn run_close_callbacks(&self);
+
+    /// Frees the buffers and closes the fd, or hands it back. Under `TASK` for ever, after the close
+    /// callbacks; the last access to anything of this connection. (C5, D3)
+    fn finish(&self, hand_back: bool);
+
+    // Under a hold.
+
+    /// One read of the fd, appended to the input. Under `READING`. `owner`: under `TASK` too, so that
+    /// the bytes may stay in the caller's block until the section runs. (N3)
+    fn read(&self, owner: bool) -> Input;
+
+    /// Calls OnDisconnect. Under `READING`, or under `TASK` at the end of OnConnect; may overlap
+    /// [`on_request`](Self::on_request), never OnConnect or the close callbacks. (H1, H4)
+    fn on_disconnect(&self) -> Ran;
+
+    /// `EPOLL_CTL_DEL`. By whoever found `DET` clear, under a hold or `TASK`. An error is reported by
+    /// the implementation and stops nothing. (D1)
+    fn deregister(&self);
+
+    /// Appends this flush's bytes to the queue. Under `FLUSHING`. (O1)
+    fn append(&self);
+
+    /// Sends what is queued and then, if `direct`, this flush's own bytes (under `FLUSHING` as well),
+    /// queueing what is left of them. Under `OUT`. (O2)
+    fn send(&self, direct: bool) -> Sent;
+
+    /// Drops what is queued: it can never be sent. Under `OUT`. (E2)
+    fn discard(&self);
+
+    /// `EPOLL_CTL_MOD` to this mask, unless it is the one in force. Under `MOD`. (I1)
+    fn set_interest(&self, readable: bool, writable: bool);
+
+    // Waking.
+
+    /// The trigger of blocked readers.
+    fn read_trigger(&self) -> &Trigger;
+
+    /// The trigger of blocked flushers.
+    fn write_trigger(&self) -> &Trigger;
+
+    /// Bytes read since birth: what a blocked reader's target is compared with. Called by the holder of
+    /// `READING`, and by the owner.
+    fn produced(&self) -> u64;
+
+    /// Bytes sent since birth: what a blocked flusher's target is compared with. Called by the holder of
+    /// `OUT`, and by the flusher.
+    fn sent(&self) -> u64;
+}
+
+/// Wakes whom a closing step must wake, going by the value that it found. (T3)
+pub(super) fn wake_for_close<E: Effects + ?Sized>(fx: &E, found: Snapshot, reason: Wake) {
+    use super::word::{WAITR, WAITW};
+    use crate::mutation::guard;
+    if guard("trigger.close-wakes", found.any(WAITR)) {
+        fx.read_trigger().close(reason);
+    }
+    if reason == Wake::Closed && guard("trigger.close-wakes", found.any(WAITW)) {
+        fx.write_trigger().close(reason);
+    }
+}

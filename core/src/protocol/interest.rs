@@ -1,0 +1,45 @@
+//! epoll's interest mask: one owner at a time, computed from the word.
+//!
+//! `EPOLL_CTL_MOD` replaces the whole mask, so a reader's side and a writer's side that each set their
+//! own half can undo each other, and leave output stuck for ever. Here both only say that the wanted
+//! mask changed; whoever holds `MOD` computes it from the word: not readable any more after `EOF`,
+//! writable while a consumer is parked. Its release finds every wish that came meanwhile (I1).
+
+use super::effects::Effects;
+use super::process::leave;
+use super::word::*;
+use crate::mutation::guard;
+
+/// The wanted mask changed. The lock of the mask is itself a hold. (I1)
+pub(super) fn update<E: Effects + ?Sized>(fx: &E) {
+    let found = fx.word().want_interest();
+    serve(fx, found);
+}
+
+/// After the end of the stream was read and its section has run: an fd that is still registered would
+/// report that end for ever. Called by the poller. (I1, E1)
+pub fn mask_after_eof<E: Effects + ?Sized>(fx: &E) {
+    update(fx);
+}
+
+/// Serves the wish that the caller has just announced, if nobody else does; `found` is what the
+/// announcement found.
+pub(super) fn serve<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
+    if guard("interest.one-owner", found.any(MOD)) {
+        return;
+    }
+    let word = fx.word();
+    loop {
+        let at = word.begin_interest();
+        if !guard("interest.closed", at.fd_off_limits()) {
+            fx.set_interest(!at.any(EOF), at.any(ARMED));
+        }
+        let found = word.end_interest();
+        if !guard("interest.retake", found.any(MODPEND)) {
+            return leave(fx, found, MOD);
+        }
+        if word.retake_interest().any(MOD) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Birth, reading, and every way to close: what each party does, in which order, once only.
+//!
+//! Each function is one party's step, named after what happened to it: [`register`] and [`connect`] are
+//! the acceptor's or dialer's, [`readable`] the poller's, [`close`], [`detach`],
+//! [`shutdown`] and [`handler_set`] anyone's. A step is a few transitions; each acts on the value that
+//! it found. None of them waits for another thread.
+//!
+//! A connection is born owned: `TASK` is held from its creation until OnConnect is over, so events
+//! before that only set bits (S2). Who sets a hold and finds the connection closing touches nothing; who
+//! releases the last hold ends it (H3). Not here: the end itself (`process`) and output (`output`).
+
+use super::effects::{Effects, Input, Ran, wake_for_close};
+use super::process::{close_held, leave};
+use super::trigger::Wake;
+use super::word::*;
+use crate::mutation::guard;
+
+/// What a close found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Nobody had closed before: this was the first close. (C1)
+    First,
+    /// The connection was closing already.
+    Again,
+}
+
+fn closed(found: Snapshot) -> Closed {
+    if found.closing() { Closed::Again } else { Closed::First }
+}
+
+/// The acceptor's first step: OnPrepare and the ADD. `true` when the fd is registered. (S2, D1)
+pub fn register<E: Effects + ?Sized>(fx: &E) -> bool {
+    if fx.on_prepare() == Ran::Panicked {
+        let _ = close_held(fx);
+    }
+    let found = fx.word().begin_register();
+    if guard("register.closed-before", found.any(USER)) {
+        let _ = fx.word().claim_detach();
+        return false;
+    }
+    if !fx.register() {
+        let _ = fx.word().claim_detach();
+        let _ = close_held(fx);
+        return false;
+    }
+    true
+}
+
+/// The acceptor's second step: OnConnect, the hand-over of OnDisconnect, and the first run of the
+/// section. A user close before it skips OnConnect; a peer's close does not. (H1, H2)
+pub fn connect<E: Effects + ?Sized>(fx: &E) {
+    let word = fx.word();
+    if guard("connect.closed-before", word.look().any(USER)) {
+        let found = word.end_connect();
+        return fx.run_task(found.without(CONNECTING));
+    }
+    if fx.on_connect() == Ran::Panicked && guard("connect.panic-closes", true) {
+        let _ = close_held(fx);
+    }
+    let mut found = word.end_connect().without(CONNECTING);
+    if guard("connect.hand-over", found.closing()) && fx.on_disconnect() == Ran::Panicked {
+        found = close_held(fx);
+    }
+    fx.run_task(found);
+}
+
+/// What became of a read event.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Bytes were read: there may be more.
+    Data,
+    /// Nothing to read at present, or not by this caller.
+    Nothing,
+    /// The peer sends no more; epoll reports it until told otherwise.
+    Eof,
+    /// The connection is closed: no further event matters.
+    Closed,
+}
+
+/// The poller's step for a readable fd: one read, and the serial section if nobody has it. `hup`: the
+/// kernel says that the peer is gone in both directions. (N1, N3, E1, E2)
+///
+/// The reader lock and the section are taken in one step: a poller that finds nobody at work handles
+/// what it reads itself, from its own block. Who finds the reader lock taken reports nothing, or bytes
+/// before a hup would be lost; epoll reports again.
+pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
+    let word = fx.word();
+    let found = word.begin_read();
+    let owner = !found.any(TASK);
+    if guard("read.one-reader", found.any(READING)) {
+        if guard("read.owner", owner) {
+            fx.run_task(found.with(TASK));
+        }
+        return Reading::Nothing;
+    }
+    if guard("read.closing", found.closing()) {
+        if found.closed() {
+            end_read(fx, owner);
+            return Reading::Closed;
+        }
+        if hup {
+            return peer_gone(fx, owner);
+        }
+        end_read(fx, owner);
+        return Reading::Eof;
+    }
+    if guard("read.gate", found.any(NOREAD)) {
+        end_read(fx, owner);
+        return Reading::Nothing;
+    }
+    match fx.read(owner) {
+        Input::Data => {
+            let mut owner = owner;
+            let waits = if owner {
+                false
+            } else {
+                let found = word.announce();
+                owner = guard("read.announce", !found.any(TASK));
+                found.any(WAITR)
+            };
+            if waits {
+                fx.read_trigger().reach(fx.produced());
+            }
+            end_read(fx, owner);
+            Reading::Data
+        }
+        Input::Empty => {
+            end_read(fx, owner);
+            Reading::Nothing
+        }
+        Input::Eof if !hup => peer_stopped(fx, owner),
+        Input::Eof | Input::Gone => peer_gone(fx, owner),
+    }
+}
+
+fn end_read<E: Effects + ?Sized>(fx: &E, owner: bool) {
+    let found = fx.word().end_read().without(READING);
+    if owner {
+        fx.run_task(found);
+    } else {
+        leave(fx, found, READING);
+    }
+}
+
+/// The end of the stream was read. OnDisconnect is due at once, for the first closer, and may cancel an
+/// OnRequest that runs; the drain goes on, and writing still works. Under `READING`. (E1, H1, H4)
+fn peer_stopped<E: Effects + ?Sized>(fx: &E, owner: bool) -> Reading {
+    let found = fx.word().eof();
+    wake_for_close(fx, found, Wake::Eof);
+    disconnect_if_first(fx, found, "eof.first-closer", "eof.connecting");
+    end_read(fx, owner);
+    Reading::Eof
+}
+
+/// The peer is gone: DEL, OnDisconnect for the first closer. Under `READING`. (C1, D1, H1, H4)
+fn peer_gone<E: Effects + ?Sized>(fx: &E, owner: bool) -> Reading {
+    let found = fx.word().hup();
+    if !guard("hup.detach-once", found.any(DET)) {
+        fx.deregister();
+    }
+    wake_for_close(fx, found, Wake::Closed);
+    disconnect_if_first(fx, found, "hup.first-closer", "hup.connecting");
+    end_read(fx, owner);
+    Reading::Closed
+}
+
+/// OnDisconnect belongs to a first close from the peer's side; while OnConnect is not over, to its end.
+fn disconnect_if_first<E: Effects + ?Sized>(fx: &E, found: Snapshot, first: &'static str, connecting: &'static str) {
+    let due = !guard(first, found.closing()) && !guard(connecting, found.any(CONNECTING));
+    if due && fx.on_disconnect() == Ran::Panicked && guard("disconnect.panic-closes", true) {
+        let _ = close_held(fx);
+    }
+}
+
+/// A user close, from any thread, inside or outside callbacks. The drain stops at once; whoever owns the
+/// section ends the connection, and if nobody does the caller does. (C1, S4)
+pub fn close<E: Effects + ?Sized>(fx: &E) -> Closed {
+    let found = fx.word().close();
+    end_by_user(fx, found);
+    closed(found)
+}
+
+fn end_by_user<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
+    wake_for_close(fx, found, Wake::Closed);
+    if guard("close.takes-task", !found.any(TASK)) {
+        fx.run_task(found.with(TASK | USER));
+    }
+}
+
+/// A user close that wants the fd back. `true` when the caller gets it: nobody has committed the close or
+/// asked before. [`Effects::finish`] hands it over at the end. (D3)
+pub fn detach<E: Effects + ?Sized>(fx: &E) -> bool {
+    let found = fx.word().detach();
+    end_by_user(fx, found);
+    !guard("detach.once", found.any(FINAL | BACK))
+}
+
+/// Asks for a graceful close: at once if the connection is idle, else when it has drained, answered and
+/// flushed. Any thread, any number of times. (G1, G2)
+pub fn shutdown<E: Effects + ?Sized>(fx: &E) {
+    let found = fx.word().shutdown();
+    if !found.any(TASK) {
+        fx.run_task(found.with(TASK | SHUTDOWN));
+    }
+}
+
+/// A handler was put into its slot. The owner installs it before its next call; if nobody owns the
+/// section the caller runs it, for bytes that are there already, or for a close that nobody was there
+/// to see. (R1, R2, C6)
+pub fn handler_set<E: Effects + ?Sized>(fx: &E) {
+    let found = fx.word().announce_handler();
+    if guard("slot.announce", !found.any(TASK)) {
+        fx.run_task(found.with(TASK | HANDLER | FRESH | PENDING));
+    }
+}
+
+/// Tries to own the serial section, to read outside a handler. `false`: somebody else reads or handles.
+/// Whoever gets `true` calls [`release`] when it is through. (S3)
+#[must_use]
+pub fn acquire<E: Effects + ?Sized>(fx: &E) -> bool {
+    !fx.word().take().any(TASK)
+}
+
+/// Gives the section back after [`acquire`]: with a drain, and an end if the connection is closing.
+pub fn release<E: Effects + ?Sized>(fx: &E) {
+    fx.run_task(fx.word().look());
+}

@@ -1,0 +1,134 @@
+//! Output: one producer, one consumer, and a consumer that can be parked in epoll.
+//!
+//! A flusher holds `FLUSHING` while it appends and while it waits; a second flush is an error (O1). The
+//! consumer holds `OUT`; what a full socket does not take stays queued, and the consumer parks itself by
+//! setting `ARMED`. The poller that *clears* `ARMED` is the consumer from there on; others ignore the
+//! event (O3). A flush that gave up by time never takes `OUT` back (O4), so the published duplicated and
+//! lost blocks cannot be.
+//!
+//! Not here: the queue and the fd ([`Effects::append`], [`Effects::send`]), and the mask (`interest`).
+
+use super::effects::{Effects, Sent};
+use super::interest;
+use super::process::leave;
+use super::trigger::Wake;
+use super::word::*;
+use crate::mutation::guard;
+
+/// Why a flush did not begin.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Another flush is under way.
+    ConcurrentAccess,
+    /// The connection takes no more output.
+    Closed,
+}
+
+/// Begins a flush and sends what the socket takes; the rest is queued, and sent by whoever is the
+/// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`] after
+/// it has waited, if it waits. (O1, O2)
+pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
+    let word = fx.word();
+    let found = word.begin_flush();
+    let mine = !found.any(OUT);
+    if guard("output.one-flusher", found.any(FLUSHING)) {
+        // The consumer lock came along with the try: serve it, or the other flusher's bytes stay.
+        if mine {
+            consume(fx, false, false);
+        }
+        return Err(Refused::ConcurrentAccess);
+    }
+    if guard("output.closed", found.closed() || found.any(NOWRITE)) {
+        if mine {
+            end_send(fx);
+        }
+        end_flush(fx);
+        return Err(Refused::Closed);
+    }
+    if mine || !guard("output.one-consumer", true) {
+        consume(fx, true, false);
+    } else {
+        fx.append();
+        let found = word.announce_output();
+        if !found.any(OUT) {
+            consume(fx, false, false);
+        }
+    }
+    Ok(())
+}
+
+/// Gives the producer lock back. (O1)
+pub fn end_flush<E: Effects + ?Sized>(fx: &E) {
+    let found = fx.word().end_flush();
+    leave(fx, found, FLUSHING);
+}
+
+/// The poller's step for a writable fd: it is the consumer iff one is parked. Answers whether it was. (O3)
+pub fn writable<E: Effects + ?Sized>(fx: &E) -> bool {
+    let found = fx.word().unpark();
+    if guard("output.unpark-claims", !found.any(ARMED)) {
+        return false;
+    }
+    if guard("output.closed-before-send", found.closed()) {
+        end_send(fx);
+        return false;
+    }
+    consume(fx, false, true);
+    true
+}
+
+/// The consumer: sends until nothing is left, the socket is full, or it fails. `armed`: the mask asks
+/// for writability.
+fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
+    let word = fx.word();
+    let mut lost = false;
+    loop {
+        if !direct {
+            let _ = word.begin_send();
+        }
+        match fx.send(direct) {
+            Sent::Partly => {
+                let found = word.park();
+                if found.any(WAITW) {
+                    fx.write_trigger().reach(fx.sent());
+                }
+                // Parked on a closed connection no event will come; then the release of the mask's lock
+                // ends what is left to end.
+                interest::serve(fx, found);
+                return;
+            }
+            Sent::All => {
+                if armed {
+                    armed = false;
+                    interest::update(fx);
+                }
+            }
+            Sent::Failed => {
+                let _ = word.gate_output();
+                fx.discard();
+                lost = true;
+            }
+        }
+        direct = false;
+        let found = word.end_send();
+        if found.any(WAITW) {
+            if lost {
+                fx.write_trigger().close(Wake::Closed);
+            } else {
+                fx.write_trigger().reach(fx.sent());
+            }
+        }
+        if !guard("output.retake", found.any(OUTPEND)) {
+            return leave(fx, found, OUT);
+        }
+        if word.retake_send().any(OUT) {
+            return;
+        }
+    }
+}
+
+fn end_send<E: Effects + ?Sized>(fx: &E) {
+    let found = fx.word().end_send();
+    leave(fx, found, OUT);
+}

@@ -1,0 +1,238 @@
+//! Who runs: the serial section, its drain, and release-and-recheck.
+//!
+//! [`run`] is the published `onProcess`, from step 3 on: it drains what was read, ends the connection
+//! when it is closing, and otherwise releases the section and looks at what the release found. There is
+//! one double check, not two, and it costs nothing: the value that `release` returns holds every bit
+//! that was set before it, and whoever sets one after it finds `TASK` clear and takes over (N2).
+//!
+//! Called with `TASK` held; when it returns, the section is released, owned by somebody else, or held
+//! for ever. Not here: the steps that lead to `TASK` (`lifecycle`), and the fd.
+
+use super::effects::{Effects, Ran, wake_for_close};
+use super::trigger::Wake;
+use super::word::*;
+use crate::mutation::guard;
+
+/// What has been read, and how much of it has been consumed, in bytes since birth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Bytes that were read.
+    pub produced: u64,
+    /// Bytes that handlers consumed.
+    pub consumed: u64,
+}
+
+/// The owner's memory of its last call of OnRequest: when to call again. (N4)
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Total read when the handler last returned without having consumed everything.
+    seen: u64,
+    /// The handler was called when nothing more could come.
+    told: bool,
+}
+
+impl Progress {
+    /// Whether OnRequest is due: there is something unread, and either the handler has not seen as much,
+    /// or it has not been told that nothing more will come. (N4)
+    pub fn due(&self, unread: Unread, last: bool) -> bool {
+        let left = unread.produced > unread.consumed;
+        let new = !guard("progress.same-bytes", unread.produced <= self.seen);
+        left && (new || guard("progress.told-of-close", last && !self.told))
+    }
+
+    /// OnRequest returned: `before` and `after` are what was unread around it.
+    pub fn called(&mut self, before: Unread, after: Unread, last: bool) {
+        // A handler that consumed something is called again for the rest; one that consumed nothing
+        // only for more than it has seen.
+        self.seen = if after.consumed == before.consumed { before.produced } else { 0 };
+        self.told = last;
+    }
+
+    /// Another handler is in place, which has seen nothing.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Why the owner leaves: what its release must not find. (N2)
+#[derive(Clone, Copy)]
+enum Rest {
+    /// Everything is drained, and nobody closes.
+    Idle,
+    /// Closing, but somebody holds something.
+    Held,
+    /// Shutdown waits for a read or for output.
+    Busy,
+    /// Shutdown waits for the rest of a request.
+    HalfPacket,
+}
+
+impl Rest {
+    /// Whether the section must be taken again, going by what the release found.
+    fn is_over(self, found: Snapshot) -> bool {
+        let pending = guard("process.retake-pending", found.any(PENDING) && !found.any(USER));
+        let closing = guard("process.retake-closing", found.closing());
+        pending
+            || match self {
+                Rest::Idle => closing || guard("process.retake-shutdown", found.any(SHUTDOWN)),
+                Rest::Held => guard("process.retake-rest-over", !found.at_rest()),
+                Rest::Busy => closing || guard("process.retake-idle-over", !found.busy()),
+                Rest::HalfPacket => closing,
+            }
+    }
+}
+
+/// How the closing part of a run ended.
+enum Settled {
+    /// The close is committed and everything is freed.
+    Finalized,
+    /// Somebody else must move first.
+    Rest,
+}
+
+/// Runs the serial section: drain, end, release and look again. `at` is a value of the word that the
+/// owner found after it took `TASK`. (S1, N1, N2, C4)
+pub fn run<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) {
+    let word = fx.word();
+    loop {
+        at = drain(fx, at);
+        let rest = if at.closing() {
+            match settle(fx, at) {
+                Settled::Finalized => return,
+                Settled::Rest => Rest::Held,
+            }
+        } else if at.any(SHUTDOWN) {
+            match close_if_idle(fx) {
+                Ok(found) => {
+                    at = found;
+                    continue;
+                }
+                Err(rest) => rest,
+            }
+        } else {
+            Rest::Idle
+        };
+        let found = word.release();
+        if !rest.is_over(found) || word.take().any(TASK) {
+            return;
+        }
+        at = look_again(fx);
+    }
+}
+
+/// The owner is about to look: whatever arrives from here on sets its bit anew. (N1, R1)
+fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
+    let found = fx.word().begin_drain();
+    if guard("process.install-handler", found.any(FRESH)) {
+        fx.install_handler();
+        fx.progress(Progress::forget);
+    }
+    found.without(PENDING | FRESH)
+}
+
+/// Calls OnRequest while it is due. Returns the newest value that it decided on, without `PENDING`. (S4)
+fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Snapshot {
+    loop {
+        if at.any(PENDING | FRESH) {
+            at = look_again(fx);
+        }
+        if at.stopped() {
+            return at;
+        }
+        let last = at.closing();
+        let Some(before) = fx.unread().filter(|unread| fx.progress(|own| own.due(*unread, last))) else {
+            return at;
+        };
+        let ran = fx.on_request(last);
+        if ran == Ran::Panicked {
+            return close_held(fx);
+        }
+        let after = fx.unread().unwrap_or(before);
+        let more = fx.progress(|own| {
+            own.called(before, after, last);
+            own.due(after, last)
+        });
+        if more || last {
+            // Somebody may have closed meanwhile, and a user close stops the drain at once.
+            at = look_again(fx);
+        } else {
+            return at;
+        }
+    }
+}
+
+/// The owner closes the connection itself. (P1)
+pub(super) fn close_held<E: Effects + ?Sized>(fx: &E) -> Snapshot {
+    let found = fx.word().close_held();
+    wake_for_close(fx, found, Wake::Closed);
+    found.with(USER)
+}
+
+/// The end of a closing connection that is drained, as far as it can be reached now. Nothing can be left
+/// to drain: the peer's close is reported under the reader lock, after everything that was read, and no
+/// read begins after it. (C4, D1, E3, N3)
+fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
+    let word = fx.word();
+    if at.unattended() {
+        return Settled::Rest;
+    }
+    if guard("settle.gate-output", !at.closed()) {
+        // Half-closed and drained: what is being sent still goes out, nothing begins any more.
+        at = word.gate_output();
+        if at.output_left() {
+            return Settled::Rest;
+        }
+    }
+    at = word.claim_detach();
+    if !guard("settle.detach-once", at.any(DET)) {
+        fx.deregister();
+    }
+    if at.held() {
+        return Settled::Rest;
+    }
+    let found = word.commit();
+    if !guard("process.task-held-through-close", true) {
+        let _ = word.release();
+    }
+    fx.run_close_callbacks();
+    fx.finish(found.any(BACK));
+    Settled::Finalized
+}
+
+/// Graceful shutdown of a drained connection: gate, look, close or leave. (G2, G3)
+fn close_if_idle<E: Effects + ?Sized>(fx: &E) -> Result<Snapshot, Rest> {
+    let word = fx.word();
+    let found = word.gate_input();
+    let whole = !guard("idle.half-packet", !fx.input_empty());
+    if !found.closing() && !found.busy() && whole {
+        return Ok(close_held(fx));
+    }
+    let found = if guard("idle.ungate", true) { word.ungate_input() } else { word.look() };
+    if found.closing() || found.any(PENDING) {
+        Ok(found)
+    } else if whole {
+        Err(Rest::Busy)
+    } else {
+        Err(Rest::HalfPacket)
+    }
+}
+
+/// A hold is over: the last one out takes the section of a connection that is to end. `found` is what
+/// the release of `bit` found. (H3)
+pub(super) fn leave<E: Effects + ?Sized>(fx: &E, found: Snapshot, bit: u32) {
+    let now = found.without(bit);
+    if now.any(TASK) {
+        return;
+    }
+    let end = if now.closing() {
+        guard("leave.last-one-out", !now.at_rest())
+    } else {
+        guard("leave.shutdown", now.any(SHUTDOWN) && !now.busy())
+    };
+    if end {
+        let found = fx.word().take();
+        if !found.any(TASK) {
+            fx.run_task(found.with(TASK));
+        }
+    }
+}

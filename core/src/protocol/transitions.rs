@@ -1,0 +1,265 @@
+//! Every change of the word: one `fetch_or` or one `fetch_and` each, and the value it found.
+//!
+//! A transition does one atomic operation and returns the [`Snapshot`] from before it; that value alone
+//! says what its caller must do next. All bits being in one cell, these operations are totally ordered:
+//! of two transitions one sees the other. No transition loops, none can fail, each is wait-free. (A1, A2)
+//!
+//! The table of each transition (bits before, bits after, what the caller must do) is in SPEC.md, under
+//! the transition's name. What follows from the returned value is in `process`, `lifecycle`, `output`,
+//! `interest` and `trigger`; nothing outside these modules calls a transition.
+
+use super::word::*;
+use crate::sync::atomic::{AtomicU32, Ordering::AcqRel};
+
+/// The lock bits of one connection, in one atomic word.
+#[derive(Debug)]
+pub struct Word(AtomicU32);
+
+impl Word {
+    /// The word of a connection that is born owned. `handler`: an OnConnect or OnRequest is set. (S2)
+    pub fn new(handler: bool) -> Self {
+        Self(AtomicU32::new(BORN | if handler { HANDLER } else { 0 }))
+    }
+
+    #[inline(always)]
+    fn set(&self, bits: u32) -> Snapshot {
+        // Ordering: AcqRel, partner: every other RMW of this word. Acquire takes over what the previous
+        // owners of these bits left behind; Release hands over what this thread wrote. Neither alone is
+        // enough, because one transition ends one role and begins another.
+        Snapshot(self.0.fetch_or(bits, AcqRel))
+    }
+
+    #[inline(always)]
+    fn clear(&self, bits: u32) -> Snapshot {
+        // Ordering: AcqRel, partner: every other RMW of this word; see `set`.
+        Snapshot(self.0.fetch_and(!bits, AcqRel))
+    }
+
+    /// The newest value, changing nothing: an RMW, so that it cannot be stale. Decides nothing that a
+    /// later transition does not decide again.
+    #[inline]
+    pub fn look(&self) -> Snapshot {
+        self.set(0)
+    }
+
+    // Process: the serial section.
+
+    /// Tries to take the serial section: the caller owns it iff `TASK` was clear. (S1)
+    #[inline]
+    pub(super) fn take(&self) -> Snapshot {
+        self.set(TASK)
+    }
+
+    /// The owner is about to look at its input and its handler slot. (N1)
+    #[inline]
+    pub(super) fn begin_drain(&self) -> Snapshot {
+        self.clear(PENDING | FRESH)
+    }
+
+    /// The owner leaves; the value that it found is the double check. (N2)
+    #[inline]
+    pub(super) fn release(&self) -> Snapshot {
+        self.clear(TASK)
+    }
+
+    // Life cycle: birth and OnConnect.
+
+    /// The claim of the DEL is laid down, just before the ADD. (D1)
+    #[inline]
+    pub(super) fn begin_register(&self) -> Snapshot {
+        self.clear(DET)
+    }
+
+    /// OnConnect is over, or was skipped: the hand-over of OnDisconnect. (H1)
+    #[inline]
+    pub(super) fn end_connect(&self) -> Snapshot {
+        self.clear(CONNECTING)
+    }
+
+    // Life cycle: reading.
+
+    /// Tries to become the fd's reader and, in the same step, the serial section's owner. (N3)
+    #[inline]
+    pub(super) fn begin_read(&self) -> Snapshot {
+        self.set(READING | TASK)
+    }
+
+    /// Bytes were appended: whoever owns the section looks again, or else the caller owns it. (N1)
+    #[inline]
+    pub(super) fn announce(&self) -> Snapshot {
+        self.set(PENDING | TASK)
+    }
+
+    /// The reader lock is given back. (N3)
+    #[inline]
+    pub(super) fn end_read(&self) -> Snapshot {
+        self.clear(READING)
+    }
+
+    // Life cycle: closing.
+
+    /// The holder of `READING` has read the end of the stream. (E1)
+    #[inline]
+    pub(super) fn eof(&self) -> Snapshot {
+        self.set(EOF)
+    }
+
+    /// The peer is gone: with the claim of the DEL in the same step. (C1, D1)
+    #[inline]
+    pub(super) fn hup(&self) -> Snapshot {
+        self.set(PEER | DET)
+    }
+
+    /// A user close; takes the section if it is free. (C1)
+    #[inline]
+    pub(super) fn close(&self) -> Snapshot {
+        self.set(USER | TASK)
+    }
+
+    /// A close by the section's owner or by who still holds something: a panic, a failed register, an
+    /// idle shutdown. (P1)
+    #[inline]
+    pub(super) fn close_held(&self) -> Snapshot {
+        self.set(USER)
+    }
+
+    /// A user close that wants the fd back; takes the section if it is free. (D3)
+    #[inline]
+    pub(super) fn detach(&self) -> Snapshot {
+        self.set(USER | BACK | TASK)
+    }
+
+    /// Asks for a graceful close; takes the section if it is free. (G1)
+    #[inline]
+    pub(super) fn shutdown(&self) -> Snapshot {
+        self.set(SHUTDOWN | TASK)
+    }
+
+    /// The owner closes the gate of reading, to look whether the connection is idle. (G2)
+    #[inline]
+    pub(super) fn gate_input(&self) -> Snapshot {
+        self.set(NOREAD)
+    }
+
+    /// The owner opens the gate again: the connection was not idle. (G2)
+    #[inline]
+    pub(super) fn ungate_input(&self) -> Snapshot {
+        self.clear(NOREAD)
+    }
+
+    /// No output begins from here on. (E3)
+    #[inline]
+    pub(super) fn gate_output(&self) -> Snapshot {
+        self.set(NOWRITE)
+    }
+
+    /// Claims the one DEL: the caller does it iff `DET` was clear. (D1)
+    #[inline]
+    pub(super) fn claim_detach(&self) -> Snapshot {
+        self.set(DET)
+    }
+
+    /// The owner commits the close. (C4)
+    #[inline]
+    pub(super) fn commit(&self) -> Snapshot {
+        self.set(FINAL)
+    }
+
+    // Handler slots.
+
+    /// A handler was put into its slot; takes the section if it is free. (R1)
+    #[inline]
+    pub(super) fn announce_handler(&self) -> Snapshot {
+        self.set(HANDLER | FRESH | PENDING | TASK)
+    }
+
+    // Output.
+
+    /// Tries to become the output's producer and, in the same step, its consumer. (O1, O2)
+    #[inline]
+    pub(super) fn begin_flush(&self) -> Snapshot {
+        self.set(FLUSHING | OUT)
+    }
+
+    /// Output was appended: the consumer looks again, or else the caller is the consumer. (O2)
+    #[inline]
+    pub(super) fn announce_output(&self) -> Snapshot {
+        self.set(OUT | OUTPEND)
+    }
+
+    /// The consumer is about to look at the output. (O2)
+    #[inline]
+    pub(super) fn begin_send(&self) -> Snapshot {
+        self.clear(OUTPEND)
+    }
+
+    /// The consumer parks in epoll, and wants the mask to say so. (O3, I1)
+    #[inline]
+    pub(super) fn park(&self) -> Snapshot {
+        self.set(ARMED | MOD | MODPEND)
+    }
+
+    /// The poller saw the fd writable: the caller is the consumer iff `ARMED` was set. (O3)
+    #[inline]
+    pub(super) fn unpark(&self) -> Snapshot {
+        self.clear(ARMED)
+    }
+
+    /// The consumer lock is given back; the value that it found is its double check. (O2)
+    #[inline]
+    pub(super) fn end_send(&self) -> Snapshot {
+        self.clear(OUT)
+    }
+
+    /// Takes the consumer lock again, after a release that found output. (O2)
+    #[inline]
+    pub(super) fn retake_send(&self) -> Snapshot {
+        self.set(OUT)
+    }
+
+    /// The producer lock is given back. (O1)
+    #[inline]
+    pub(super) fn end_flush(&self) -> Snapshot {
+        self.clear(FLUSHING)
+    }
+
+    // Interest.
+
+    /// The wanted mask changed: its holder looks again, or else the caller holds it. (I1)
+    #[inline]
+    pub(super) fn want_interest(&self) -> Snapshot {
+        self.set(MOD | MODPEND)
+    }
+
+    /// The holder is about to look which mask is wanted. (I1)
+    #[inline]
+    pub(super) fn begin_interest(&self) -> Snapshot {
+        self.clear(MODPEND)
+    }
+
+    /// The lock of the mask is given back; the value that it found is its double check. (I1)
+    #[inline]
+    pub(super) fn end_interest(&self) -> Snapshot {
+        self.clear(MOD)
+    }
+
+    /// Takes the lock of the mask again, after a release that found a wish. (I1)
+    #[inline]
+    pub(super) fn retake_interest(&self) -> Snapshot {
+        self.set(MOD)
+    }
+
+    // Waits.
+
+    /// A reader or flusher is about to sleep: `WAITR` or `WAITW`. (T1)
+    #[inline]
+    pub(super) fn begin_wait(&self, bit: u32) -> Snapshot {
+        self.set(bit)
+    }
+
+    /// It is awake. (T1)
+    #[inline]
+    pub(super) fn end_wait(&self, bit: u32) -> Snapshot {
+        self.clear(bit)
+    }
+}

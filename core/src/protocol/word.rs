@@ -1,0 +1,182 @@
+//! The one word: what its bits mean, and what a value of it says.
+//!
+//! [`Snapshot`] is a value that a transition returned: pure predicates over bits, no memory access. The
+//! transitions themselves are in [`transitions`](super::transitions). This module decides nothing: what
+//! to do about a snapshot is said in `process`, `lifecycle`, `output` and `interest`.
+
+use std::fmt;
+
+use crate::mutation::guard;
+
+macro_rules! bits {
+    ($($(#[$doc:meta])* $name:ident = $shift:literal;)*) => {
+        $($(#[$doc])* pub const $name: u32 = 1 << $shift;)*
+
+        /// Every bit with its name, lowest first.
+        pub const NAMES: &[(u32, &str)] = &[$(($name, stringify!($name))),*];
+    };
+}
+
+bits! {
+    /// The serial section is owned (the published `processing`). Born set. Set by whoever takes the
+    /// section; cleared by its owner; never cleared again once `FINAL` is set. (S1, C4)
+    TASK = 0;
+    /// Bytes were appended, or a handler was set, since the owner last looked. Set by the holder of
+    /// `READING` and by the setter of a handler; cleared by the owner before it looks. (N1)
+    PENDING = 1;
+    /// OnConnect is not over. Born set; cleared once, by its end. (H1)
+    CONNECTING = 2;
+    /// Closed by the user, by a panic, or by shutdown. Monotone. (C1)
+    USER = 3;
+    /// The peer's side is gone: HUP, ERR, RST. Monotone. (C1)
+    PEER = 4;
+    /// The peer sends no more; it may still receive. Monotone. (E1)
+    EOF = 5;
+    /// The claim of the one `EPOLL_CTL_DEL`. Born set; cleared just before the ADD. (D1)
+    DET = 6;
+    /// The close is committed. (C4)
+    FINAL = 7;
+    /// Detach was asked for: the fd is handed back, not closed. (D3)
+    BACK = 8;
+    /// The fd's reader lock, and a hold: kept until OnDisconnect is over. (N3, H4)
+    READING = 9;
+    /// The gate of graceful shutdown: no read begins. Set and cleared by the owner. (G2)
+    NOREAD = 10;
+    /// Graceful shutdown was asked for. Monotone. (G1)
+    SHUTDOWN = 11;
+    /// Somebody serves this connection: it has an OnConnect or OnRequest. Monotone. (C6)
+    HANDLER = 12;
+    /// A handler waits in its slot to be installed. Set by the setter; cleared by the owner. (R1)
+    FRESH = 13;
+    /// The producer lock of the output, and a hold. (O1)
+    FLUSHING = 14;
+    /// The consumer lock of the output; a hold unless `ARMED`. (O2)
+    OUT = 15;
+    /// Output was appended since the consumer last looked. (O2)
+    OUTPEND = 16;
+    /// The consumer is parked in epoll; whoever clears this is the consumer. (O3)
+    ARMED = 17;
+    /// No output begins any more: drained after `EOF`, or a write failed. Monotone. (E3)
+    NOWRITE = 18;
+    /// The lock of epoll's interest mask, and a hold. (I1)
+    MOD = 19;
+    /// The wanted mask changed since the holder of `MOD` last looked. (I1)
+    MODPEND = 20;
+    /// A reader sleeps, or is about to. Set and cleared by that reader. (T1)
+    WAITR = 21;
+    /// A flusher sleeps, or is about to. Set and cleared by that flusher. (T1)
+    WAITW = 22;
+}
+
+/// The word at birth: owned, not connected, nothing registered.
+pub const BORN: u32 = TASK | CONNECTING | DET;
+
+/// Closed by anyone: the serial section's owner has something to end.
+pub const CLOSING: u32 = USER | PEER | EOF;
+
+/// A value of the word, as a transition found it.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Snapshot(pub(super) u32);
+
+impl Snapshot {
+    /// The raw bits, for reports.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether all of `bits` are set.
+    #[inline]
+    pub fn has(self, bits: u32) -> bool {
+        self.0 & bits == bits
+    }
+
+    /// Whether any of `bits` is set.
+    #[inline]
+    pub fn any(self, bits: u32) -> bool {
+        self.0 & bits != 0
+    }
+
+    /// This value with `bits` cleared.
+    #[inline]
+    pub fn without(self, bits: u32) -> Self {
+        Self(self.0 & !bits)
+    }
+
+    /// This value with `bits` set.
+    #[inline]
+    pub fn with(self, bits: u32) -> Self {
+        Self(self.0 | bits)
+    }
+
+    /// Closed by the user, by the peer, or half-closed by the peer.
+    #[inline]
+    pub fn closing(self) -> bool {
+        self.any(CLOSING)
+    }
+
+    /// Closed in both directions: output is dropped, writers get an error. (E2)
+    #[inline]
+    pub fn closed(self) -> bool {
+        self.any(USER | PEER)
+    }
+
+    /// The drain must stop at once. (S4)
+    #[inline]
+    pub fn stopped(self) -> bool {
+        guard("process.user-stops-drain", self.any(USER))
+    }
+
+    /// Nobody is there to end it: closed from the peer's side, no handler, and no user close. (C6)
+    #[inline]
+    pub fn unattended(self) -> bool {
+        guard("settle.unattended", self.any(PEER | EOF) && !self.any(USER | SHUTDOWN | HANDLER))
+    }
+
+    /// The peer only half-closed, and output is still on its way. (E3)
+    #[inline]
+    pub fn output_left(self) -> bool {
+        !self.closed() && guard("settle.output-left", self.any(OUT | FLUSHING))
+    }
+
+    /// Somebody still uses the fd, the buffers or the callbacks: the last of them finalizes. (H3, H4)
+    #[inline]
+    pub fn held(self) -> bool {
+        guard("hold.reading", self.any(READING))
+            || guard("hold.interest", self.any(MOD))
+            || guard("hold.flushing", self.any(FLUSHING))
+            || guard("hold.sending", self.any(OUT) && !self.any(ARMED))
+    }
+
+    /// A closing connection whose owner has nothing to do until somebody else moves.
+    #[inline]
+    pub fn at_rest(self) -> bool {
+        self.unattended() || self.held() || self.output_left()
+    }
+
+    /// A request is being read or its answer sent: graceful shutdown waits. (G2)
+    #[inline]
+    pub fn busy(self) -> bool {
+        guard("idle.read-under-way", self.any(READING)) || guard("idle.output-left", self.any(OUT | FLUSHING))
+    }
+
+    /// No access to the fd may begin on the strength of this value. (D2)
+    #[inline]
+    pub fn fd_off_limits(self) -> bool {
+        self.any(USER | PEER | DET)
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names = NAMES.iter().filter(|(bit, _)| self.any(*bit)).map(|(_, name)| *name);
+        f.write_str(names.next().unwrap_or("-"))?;
+        names.try_for_each(|name| write!(f, "|{name}"))
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot({self})")
+    }
+}
