@@ -1,0 +1,290 @@
+//! [`World`]'s side of the protocol's contract: which cell each effect touches, and what it records.
+//!
+//! A cell is accessed with `with` where the contract says that others may read too, and with `with_mut`
+//! where it says that nobody else is there.
+
+use pollproof::protocol::effects::{Effects, Input, Ran, Sent};
+use pollproof::protocol::process::{self, Progress, Unread};
+use pollproof::protocol::transitions::Word;
+use pollproof::protocol::trigger::Trigger;
+use pollproof::protocol::word::Snapshot;
+use pollproof::sync::atomic::Ordering;
+use pollproof::sync::thread;
+
+use super::{Serial, World};
+use crate::scenario::Runner;
+
+/// How many serial sections of one scenario are handed to tasks.
+const MOST_TASKS: u32 = 2;
+
+impl World {
+    fn serial<R>(&self, f: impl FnOnce(&mut Serial) -> R) -> R {
+        // Safety: under TASK (S1).
+        self.inner.serial.with_mut(|serial| f(unsafe { &mut *serial }))
+    }
+
+    /// Uses the fd, which must be open and stay so meanwhile.
+    fn use_fd(&self) {
+        self.inner.fd.with(|_| ());
+        assert!(!self.kernel().closed, "use of a closed fd");
+    }
+
+    /// Consumes whole packets, reading each segment. Returns how many segments it took, and how many
+    /// were taken or there since birth.
+    pub(super) fn consume_all(&self, packet: u64) -> (u64, u64) {
+        let produced = self.produced();
+        self.serial(|serial| {
+            let whole = ((produced - serial.consumed) / packet * packet).min(self.inner.user.per_call);
+            for at in serial.consumed..serial.consumed + whole {
+                // Safety: written before it was announced, and not again (N1).
+                let value = self.inner.segments[at as usize].with(|segment| unsafe { *segment });
+                assert_eq!(value, at + 1, "segment {at} is not what was read");
+            }
+            serial.consumed += whole;
+            (whole, produced)
+        })
+    }
+}
+
+impl Effects for World {
+    fn word(&self) -> &Word {
+        &self.inner.word
+    }
+
+    fn run_task(&self, at: Snapshot) {
+        let mut record = self.record();
+        // loom has five threads: with two roles and main, two tasks; then the caller runs the section,
+        // as a full pool may.
+        let spawn = self.inner.runner == Runner::Spawned && !record.born && record.tasks < MOST_TASKS;
+        record.tasks += u32::from(spawn);
+        drop(record);
+        if spawn {
+            let world = World { who: 't', ..self.clone() };
+            let task = thread::spawn(move || process::run(&world, at));
+            self.inner.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(task);
+        } else {
+            process::run(self, at);
+        }
+    }
+
+    fn on_prepare(&self) -> Ran {
+        (self.inner.user.on_prepare)(self)
+    }
+
+    fn register(&self) -> bool {
+        self.use_fd();
+        let mut kernel = self.kernel();
+        kernel.registered = true;
+        kernel.mask = (true, false);
+        true
+    }
+
+    fn on_connect(&self) -> Ran {
+        self.event("connect");
+        {
+            let mut record = self.record();
+            assert!(!record.connected, "OnConnect twice");
+            assert!(!record.in_request && !record.in_disconnect && record.closes == 0);
+            record.connected = true;
+            record.in_connect = true;
+        }
+        // Safety: under TASK, and OnDisconnect waits for the end of OnConnect (H5).
+        self.inner.context.with_mut(|context| unsafe { *context = 42 });
+        let ran = (self.inner.user.on_connect)(self);
+        self.record().in_connect = false;
+        ran
+    }
+
+    fn unread(&self) -> Option<Unread> {
+        let produced = self.produced();
+        self.serial(|serial| (serial.handler != 0).then_some(Unread { produced, consumed: serial.consumed }))
+    }
+
+    fn progress<R>(&self, f: impl FnOnce(&mut Progress) -> R) -> R {
+        self.serial(|serial| f(&mut serial.progress))
+    }
+
+    fn on_request(&self, last: bool) -> Ran {
+        let handler = self.serial(|serial| serial.handler);
+        self.event(if handler == 1 { "request".to_owned() } else { format!("request{handler}") });
+        {
+            let mut record = self.record();
+            assert!(!record.in_request, "OnRequest overlaps itself");
+            assert!(!record.in_connect, "OnRequest overlaps OnConnect");
+            assert!(record.connected, "OnRequest before OnConnect");
+            assert_eq!(record.closes, 0, "OnRequest after the close callbacks");
+            record.in_request = true;
+            record.last_told += u32::from(last);
+        }
+        // Safety: OnConnect wrote it, and it is over (H5).
+        assert_eq!(self.inner.context.with(|context| unsafe { *context }), 42);
+        let ran = (self.inner.user.on_request)(self);
+        if ran == Ran::Done {
+            let _ = self.consume_all(self.inner.user.packet);
+        }
+        self.record().in_request = false;
+        ran
+    }
+
+    fn install_handler(&self) {
+        if let Some(id) = self.inner.slot.take() {
+            self.serial(|serial| serial.handler = id);
+        }
+    }
+
+    fn input_empty(&self) -> bool {
+        let produced = self.produced();
+        self.serial(|serial| serial.consumed == produced)
+    }
+
+    fn run_close_callbacks(&self) {
+        self.event("close");
+        {
+            let mut record = self.record();
+            record.closes += 1;
+            assert_eq!(record.closes, 1, "close callbacks twice");
+            assert!(!record.in_connect && !record.in_request && !record.in_disconnect);
+        }
+        let kernel = self.kernel();
+        assert!(!kernel.registered, "the close callbacks run before the DEL");
+        drop(kernel);
+        // Alone with everything that callbacks use.
+        self.inner.disconnecting.with_mut(|_| ());
+        self.serial(|_| ());
+        // Safety: every other callback is over (H4, S1).
+        self.inner.context.with_mut(|context| unsafe { *context += 1 });
+        // Safety: the closer's writes are over and visible (C7).
+        let note = self.inner.closers_note.with(|note| unsafe { *note });
+        if note != 0 {
+            self.record().notes.push("note seen".to_owned());
+        }
+        let mut first = true;
+        self.inner.callbacks.run(|id| {
+            self.record().ran.push(id);
+            if std::mem::take(&mut first) { (self.inner.user.on_close)(self) } else { Ran::Done }
+        });
+    }
+
+    fn finish(&self, hand_back: bool) {
+        self.inner.fd.with_mut(|_| ());
+        self.inner.reader.with_mut(|_| ());
+        self.inner.producer.with_mut(|_| ());
+        self.inner.consumer.with_mut(|_| ());
+        self.inner.mask.with_mut(|_| ());
+        let mut kernel = self.kernel();
+        assert!(!kernel.closed, "the fd is closed twice");
+        kernel.closed = true;
+        drop(kernel);
+        let mut record = self.record();
+        record.finishes += 1;
+        record.handed_back += u32::from(hand_back);
+    }
+
+    fn read(&self, _owner: bool) -> Input {
+        self.use_fd();
+        self.inner.reader.with_mut(|_| ());
+        let input = self.kernel().read();
+        if input == Input::Data {
+            // Ordering: Relaxed; only the holder of READING writes it.
+            let at = self.inner.produced.load(Ordering::Relaxed);
+            // Safety: nobody reads a segment before it is counted (N3).
+            self.inner.segments[at as usize].with_mut(|segment| unsafe { *segment = at + 1 });
+            // Ordering: Release, partner: the Acquire of `produced`.
+            self.inner.produced.fetch_add(1, Ordering::Release);
+        }
+        input
+    }
+
+    fn on_disconnect(&self) -> Ran {
+        self.event("disconnect");
+        {
+            let mut record = self.record();
+            assert!(record.connected, "OnDisconnect before OnConnect");
+            assert!(!record.in_connect, "OnDisconnect overlaps OnConnect");
+            assert_eq!(record.closes, 0, "OnDisconnect after the close callbacks");
+            record.in_disconnect = true;
+        }
+        self.inner.disconnecting.with_mut(|_| ());
+        self.use_fd();
+        // Safety: OnConnect wrote it, and it is over (H5).
+        assert_eq!(self.inner.context.with(|context| unsafe { *context }), 42);
+        let ran = (self.inner.user.on_disconnect)(self);
+        self.mark();
+        self.inner.disconnecting.with_mut(|_| ());
+        self.record().in_disconnect = false;
+        ran
+    }
+
+    fn deregister(&self) {
+        self.use_fd();
+        let mut kernel = self.kernel();
+        assert!(kernel.registered, "a DEL of what is not registered");
+        kernel.registered = false;
+        kernel.dels += 1;
+    }
+
+    fn append(&self) {
+        self.inner.producer.with_mut(|_| ());
+        // Ordering: Release, partner: the Acquire in `send`.
+        self.inner.queued.fetch_add(self.own, Ordering::Release);
+    }
+
+    fn send(&self, direct: bool) -> Sent {
+        if self.inner.user.output {
+            self.event("send");
+        }
+        if direct {
+            self.append();
+        }
+        self.use_fd();
+        // Ordering: Acquire, partner: the Release of `append`.
+        let queued = self.inner.queued.load(Ordering::Acquire);
+        // Safety: under OUT (O2).
+        self.inner.consumer.with_mut(|taken| unsafe {
+            let Some(took) = self.kernel().write(queued - *taken) else { return Sent::Failed };
+            *taken += took;
+            // Ordering: Release, partner: the Acquire of `sent`.
+            self.inner.sent.fetch_add(took, Ordering::Release);
+            if *taken == queued { Sent::All } else { Sent::Partly }
+        })
+    }
+
+    fn discard(&self) {
+        // Ordering: Acquire, partner: the Release of `append`.
+        let queued = self.inner.queued.load(Ordering::Acquire);
+        // Safety: under OUT (O2).
+        self.inner.consumer.with_mut(|taken| unsafe {
+            self.record().dropped += queued - *taken;
+            *taken = queued;
+        });
+    }
+
+    fn set_interest(&self, readable: bool, writable: bool) {
+        self.use_fd();
+        // Safety: under MOD (I1).
+        self.inner.mask.with_mut(|mask| unsafe { *mask = (readable, writable) });
+        let mut kernel = self.kernel();
+        assert!(kernel.registered, "a MOD of what is not registered");
+        kernel.mask = (readable, writable);
+        drop(kernel);
+        self.kernel_step();
+    }
+
+    fn read_trigger(&self) -> &Trigger {
+        &self.inner.read_trigger
+    }
+
+    fn write_trigger(&self) -> &Trigger {
+        &self.inner.write_trigger
+    }
+
+    fn produced(&self) -> u64 {
+        // Ordering: Acquire, partner: the Release in `read`.
+        self.inner.produced.load(Ordering::Acquire)
+    }
+
+    fn sent(&self) -> u64 {
+        // Ordering: Acquire, partner: the Release in `send`.
+        self.inner.sent.load(Ordering::Acquire)
+    }
+}

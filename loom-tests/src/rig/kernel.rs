@@ -1,0 +1,83 @@
+//! The kernel's side of one connection, as far as a scenario needs it: a socket and its registration.
+//!
+//! Behind a std lock, which no checker sees: the kernel is not what is checked here, and each access
+//! stands beside a transition that is. Not a simulated kernel: one fd, one epoll, no errors but those
+//! that a scenario asks for.
+
+use pollproof::protocol::effects::Input;
+
+/// What epoll would report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Event {
+    /// `EPOLLIN`, or a condition that comes with it.
+    pub readable: bool,
+    /// `EPOLLHUP` or `EPOLLERR`.
+    pub hup: bool,
+    /// `EPOLLOUT`.
+    pub writable: bool,
+}
+
+/// One socket.
+#[derive(Debug, Default)]
+pub struct Kernel {
+    /// Segments that arrived and were not read.
+    pub inbox: u64,
+    /// The peer has shut its writing side down.
+    pub eof: bool,
+    /// The peer is gone.
+    pub gone: bool,
+    /// Bytes that the socket still takes.
+    pub room: u64,
+    /// Bytes that the socket took.
+    pub taken: u64,
+    /// The fd is in epoll.
+    pub registered: bool,
+    /// The interest mask: readable, writable.
+    pub mask: (bool, bool),
+    /// How often `EPOLL_CTL_DEL` ran.
+    pub dels: u32,
+    /// The fd is closed or handed back.
+    pub closed: bool,
+}
+
+impl Kernel {
+    /// `read(2)`.
+    pub fn read(&mut self) -> Input {
+        assert!(!self.closed, "read of a closed fd");
+        if self.inbox > 0 {
+            self.inbox -= 1;
+            Input::Data
+        } else if self.gone {
+            Input::Gone
+        } else if self.eof {
+            Input::Eof
+        } else {
+            Input::Empty
+        }
+    }
+
+    /// `write(2)` of up to `bytes`; `None` when the peer is gone.
+    pub fn write(&mut self, bytes: u64) -> Option<u64> {
+        assert!(!self.closed, "write to a closed fd");
+        if self.gone {
+            return None;
+        }
+        let took = bytes.min(self.room);
+        self.room -= took;
+        self.taken += took;
+        Some(took)
+    }
+
+    /// What a level-triggered epoll reports now.
+    pub fn poll(&self) -> Option<Event> {
+        if !self.registered {
+            return None;
+        }
+        let event = Event {
+            readable: self.gone || (self.mask.0 && (self.inbox > 0 || self.eof)),
+            hup: self.gone,
+            writable: self.mask.1 && (self.room > 0 || self.gone),
+        };
+        (event.readable || event.writable).then_some(event)
+    }
+}

@@ -1,0 +1,139 @@
+//! Chapter "Order and hand-over": OnConnect against every way to close.
+
+use crate::rig::{User, World, closes};
+use crate::scenario::Runner::{Inline, Spawned};
+use crate::scenario::Scenario;
+
+/// The scenarios of this chapter.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "connect-against-hup",
+        chapter: "Order and hand-over",
+        clauses: &["H1", "H5"],
+        sentence: "A hup at any point of OnConnect: OnDisconnect runs once, after OnConnect, by its end or by the hup.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::registered(setup, User::default());
+            let acceptor = world.clone();
+            setup.race(|| acceptor.connect(), vec![world.hanger_up()]);
+            let outcome = world.end();
+            assert_eq!((world.count("connect"), world.count("disconnect")), (1, 1), "{outcome}");
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "connect-against-close",
+        chapter: "Order and hand-over",
+        clauses: &["H1", "H2"],
+        sentence: "A user close during OnConnect is followed by OnDisconnect; before it, by neither; after it, by the close list alone.",
+        runners: &[Inline, Spawned],
+        race: true,
+        body: |setup| {
+            let world = World::registered(setup, User::default());
+            let acceptor = world.clone();
+            setup.race(|| acceptor.connect(), vec![world.closer()]);
+            let outcome = world.end();
+            assert!(world.count("disconnect") <= world.count("connect"), "{outcome}");
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "connect-against-hup-and-close",
+        chapter: "Order and hand-over",
+        clauses: &["H1", "H4"],
+        sentence: "OnConnect, a hup and a user close at once: OnDisconnect at most once, never before OnConnect, and one end.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::registered(setup, User::default());
+            let acceptor = world.clone();
+            setup.race(|| acceptor.connect(), vec![world.hanger_up(), world.closer()]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "connect-against-eof",
+        chapter: "Order and hand-over",
+        clauses: &["H1", "E1"],
+        sentence: "The end of the stream during OnConnect is handed to its end, like a hup.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::registered(setup, User::default());
+            let acceptor = world.clone();
+            setup.race(|| acceptor.connect(), vec![world.role(|w| w.eof())]);
+            let outcome = world.end();
+            assert_eq!((world.count("connect"), world.count("disconnect")), (1, 1), "{outcome}");
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "connect-closes-itself",
+        chapter: "Order and hand-over",
+        clauses: &["H1"],
+        sentence: "OnConnect that closes its connection, against a hup: OnDisconnect once, no OnRequest.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let user = User { on_connect: closes, ..User::default() };
+            let world = World::registered(setup, user);
+            let acceptor = world.clone();
+            setup.race(
+                || acceptor.connect(),
+                vec![world.role(|w| {
+                    w.data();
+                    w.hup();
+                })],
+            );
+            let outcome = world.end();
+            assert_eq!((world.count("disconnect"), world.requests()), (1, 0), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "close-before-connect",
+        chapter: "Order and hand-over",
+        clauses: &["H2"],
+        sentence: "A user close in OnPrepare goes straight to the close list: not registered, no other callback.",
+        runners: &[Inline],
+        race: false,
+        body: |setup| {
+            let user = User { on_prepare: closes, ..User::default() };
+            let world = World::registered(setup, user);
+            let acceptor = world.clone();
+            setup.race(|| acceptor.connect(), vec![]);
+            let outcome = world.end();
+            assert_eq!(world.count("connect") + world.count("disconnect"), 0, "{outcome}");
+            assert!(outcome.contains("del 0"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "close-against-register",
+        chapter: "Order and hand-over",
+        clauses: &["H2", "D1"],
+        sentence: "A user close at any point of registering: one DEL iff the fd was added.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::born(setup, User::default());
+            let acceptor = world.clone();
+            setup.race(
+                || {
+                    acceptor.register();
+                    acceptor.connect();
+                },
+                vec![world.closer()],
+            );
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+];

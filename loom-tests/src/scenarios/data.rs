@@ -1,0 +1,126 @@
+//! Chapter "Nothing lost": data and hup at the instant of release, half packets, two pollers.
+
+use crate::rig::{User, World};
+use crate::scenario::Runner::{Inline, Spawned};
+use crate::scenario::Scenario;
+
+/// The scenarios of this chapter.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "data-at-task-exit",
+        chapter: "Nothing lost",
+        clauses: &["N2", "N1"],
+        sentence: "Data that arrives while a task is leaving is handled: by its double check, or by the poller's.",
+        runners: &[Spawned],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            setup.race(
+                || {},
+                vec![world.role(|w| {
+                    w.data();
+                    w.data();
+                })],
+            );
+            let outcome = world.end();
+            assert!(world.requests() >= 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "hup-at-task-exit",
+        chapter: "Nothing lost",
+        clauses: &["N2", "L1", "N5"],
+        sentence: "A hup that arrives while a task is leaving still ends the connection, after its data.",
+        runners: &[Inline, Spawned],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            world.peer_sends();
+            setup.race(|| {}, vec![world.poller(), world.hanger_up()]);
+            let outcome = world.end();
+            assert_eq!((world.requests(), world.close_callbacks()), (1, 1), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "data-against-second-pollers-hup",
+        chapter: "Nothing lost",
+        clauses: &["N3", "N5", "C1"],
+        sentence: "Two pollers that bring data and the same hup: the bytes before the hup are handled, the hup is taken once.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            world.peer_sends();
+            let first = world.role(|w| {
+                w.poll();
+                w.hup();
+            });
+            setup.race(|| {}, vec![first, world.hanger_up()]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            assert_eq!(world.count("disconnect"), 1, "{outcome}");
+            assert!(outcome.contains("read 1 handled 1"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "send-then-close-before-connect",
+        chapter: "Nothing lost",
+        clauses: &["N5", "H2"],
+        sentence: "A peer that sends and closes before OnConnect gets OnConnect, OnDisconnect, OnRequest for its bytes, and one close.",
+        runners: &[Inline, Spawned],
+        race: true,
+        body: |setup| {
+            let world = World::registered(setup, User::default());
+            let acceptor = world.clone();
+            setup.race(
+                || acceptor.connect(),
+                vec![world.role(|w| {
+                    w.data();
+                    w.hup();
+                })],
+            );
+            let outcome = world.end();
+            assert_eq!((world.requests(), world.close_callbacks()), (1, 1), "{outcome}");
+            assert_eq!((world.count("connect"), world.count("disconnect")), (1, 1), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "half-packet",
+        chapter: "Nothing lost",
+        clauses: &["N4", "N1"],
+        sentence: "A handler that consumes nothing is called again only for more bytes, and no byte that comes during a call is lost.",
+        runners: &[Inline, Spawned],
+        race: true,
+        body: |setup| {
+            let user = User { packet: 2, ..User::default() };
+            let world = World::connected(setup, user);
+            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            let outcome = world.end();
+            assert!((1..=2).contains(&world.requests()), "{outcome}");
+            assert!(outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "half-packet-at-close",
+        chapter: "Nothing lost",
+        clauses: &["N4"],
+        sentence: "Half a packet at the peer's close: one more call, which says that nothing more will come, and then the end.",
+        runners: &[Inline, Spawned],
+        race: true,
+        body: |setup| {
+            let user = User { packet: 2, ..User::default() };
+            let world = World::connected(setup, user);
+            world.peer_sends();
+            setup.race(|| {}, vec![world.poller(), world.hanger_up()]);
+            let outcome = world.end();
+            assert_eq!((world.last_told(), world.close_callbacks()), (1, 1), "{outcome}");
+            assert!((1..=2).contains(&world.requests()), "{outcome}");
+            outcome
+        },
+    },
+];

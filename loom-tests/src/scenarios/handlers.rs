@@ -1,0 +1,82 @@
+//! Chapter "Handlers": set and replaced at any time.
+
+use crate::rig::{User, World};
+use crate::scenario::Runner::{Inline, Spawned};
+use crate::scenario::Scenario;
+
+/// The scenarios of this chapter.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "handler-replaced-while-running",
+        chapter: "Handlers",
+        clauses: &["R1", "S1"],
+        sentence: "A handler that is replaced while it runs finishes its call; the next call is the new one's.",
+        runners: &[Inline, Spawned],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            let setter = world.role(|w| {
+                w.set_handler(2);
+                w.data();
+            });
+            setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
+            let before = world.end();
+            world.data();
+            let outcome = world.end();
+            assert!(outcome.contains("request2"), "{outcome}");
+            assert!(world.count("request") <= 2, "{outcome}, after {before}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "handler-set-when-data-is-there",
+        chapter: "Handlers",
+        clauses: &["R2", "N1"],
+        sentence: "A first handler is called for data that came before it, or with it.",
+        runners: &[Inline, Spawned],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { handler: false, ..User::default() });
+            let setter = world.role(|w| w.set_handler(1));
+            setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
+            let outcome = world.end();
+            assert_eq!(world.requests(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "handler-set-against-hup",
+        chapter: "Handlers",
+        clauses: &["C6", "R2", "N5"],
+        sentence: "A first handler set at or after send-then-close gets the data, and the connection ends.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { handler: false, ..User::default() });
+            let poller = world.role(|w| {
+                w.data();
+                w.hup();
+            });
+            setup.race(|| {}, vec![poller, world.role(|w| w.set_handler(1))]);
+            let outcome = world.end();
+            assert_eq!((world.requests(), world.close_callbacks()), (1, 1), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "half-packet-and-new-handler",
+        chapter: "Handlers",
+        clauses: &["R1", "N4"],
+        sentence: "A new handler is called for half a packet that the old one has seen and left.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { packet: 2, ..User::default() });
+            let setter = world.role(|w| w.set_handler(2));
+            setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
+            let outcome = world.end();
+            assert_eq!(world.count("request2"), 1, "{outcome}");
+            outcome
+        },
+    },
+];

@@ -1,0 +1,39 @@
+//! The scenarios, one module a chapter of SPEC.md.
+//!
+//! A module is added by one `mod` line and by its list in [`CHAPTERS`].
+
+mod closing;
+mod connect;
+mod data;
+mod detach;
+mod half_close;
+mod handlers;
+mod output;
+mod panics;
+mod serial;
+mod shutdown;
+mod together;
+mod waits;
+
+use crate::scenario::Scenario;
+
+/// The lists of all chapters, in SPEC.md's order.
+const CHAPTERS: &[&[Scenario]] = &[
+    serial::SCENARIOS,
+    data::SCENARIOS,
+    connect::SCENARIOS,
+    closing::SCENARIOS,
+    half_close::SCENARIOS,
+    panics::SCENARIOS,
+    detach::SCENARIOS,
+    handlers::SCENARIOS,
+    waits::SCENARIOS,
+    output::SCENARIOS,
+    shutdown::SCENARIOS,
+    together::SCENARIOS,
+];
+
+/// Every scenario, in SPEC.md's order.
+pub fn all() -> Vec<&'static Scenario> {
+    CHAPTERS.iter().flat_map(|chapter| chapter.iter()).collect()
+}

@@ -1,0 +1,231 @@
+//! Chapter "Output": flushers, the poller that drains their rest, timeouts, closes.
+
+use crate::rig::{User, World};
+use crate::scenario::Runner::Inline;
+use crate::scenario::{Role, Scenario, Setup};
+
+fn with_room(setup: &Setup, room: u64, roles: impl FnOnce(&World) -> Vec<Role>) -> (World, String) {
+    let world = World::connected(setup, User { room, output: true, ..User::default() });
+    setup.race(|| {}, roles(&world));
+    let outcome = world.end();
+    (world, outcome)
+}
+
+fn flusher(world: &World, bytes: u64) -> Role {
+    world.role(move |w| {
+        let taken = w.flush(bytes);
+        w.note(format!("flush:{taken:?}"));
+    })
+}
+
+/// The scenarios of this chapter.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "flush-against-close",
+        chapter: "Output",
+        clauses: &["O1", "T3", "H3"],
+        sentence: "A flush that waits for a full socket is ended by a user close, and the connection ends once it has left.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, outcome) = with_room(setup, 1, |w| {
+                let flusher = w.role(|w| {
+                    let _ = w.flush_blocking(2);
+                });
+                vec![flusher, w.closer()]
+            });
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flush-against-flush",
+        chapter: "Output",
+        clauses: &["O1", "O2"],
+        sentence: "Two flushes at once: one may be refused, and what was taken is sent once.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, outcome) = with_room(setup, 9, |w| vec![flusher(w, 1), flusher(w, 2)]);
+            assert!(world.all_sent(), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flush-against-poller",
+        chapter: "Output",
+        clauses: &["O3", "T1", "O2", "I1"],
+        sentence: "A flush that waits while the poller drains its rest is woken when its own bytes are sent.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, outcome) = with_room(setup, 1, |w| {
+                let flusher = w.role(|w| {
+                    let _ = w.flush_blocking(2);
+                });
+                vec![flusher, w.role(|w| w.peer_takes(1))]
+            });
+            assert!(world.all_sent() && outcome.contains("flush:Ready"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flush-against-timeout",
+        chapter: "Output",
+        clauses: &["O4", "T2"],
+        sentence: "A flush that times out while the poller drains: the next flush reports its own bytes, and none is sent twice.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, outcome) = with_room(setup, 1, |w| {
+                let flusher = w.role(|w| {
+                    let first = w.flush_blocking(2);
+                    w.no_deadline();
+                    if first.is_some() {
+                        let _ = w.flush(1);
+                    }
+                });
+                vec![flusher, w.role(|w| w.peer_takes(9)), w.role(|w| w.flusher_times_out())]
+            });
+            assert!(world.all_sent(), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "stale-token-after-timeout",
+        chapter: "Output",
+        clauses: &["T2", "O4"],
+        sentence: "After a timeout, the wake-up that was meant for that wait never ends the next one early.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, outcome) = with_room(setup, 0, |w| {
+                let flusher = w.role(|w| {
+                    let _ = w.flush_blocking(1);
+                    w.no_deadline();
+                    let _ = w.flush_blocking(1);
+                });
+                let poller = w.role(|w| {
+                    w.flusher_times_out();
+                    w.peer_takes(2);
+                });
+                vec![flusher, poller]
+            });
+            assert!(world.all_sent(), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "two-pollers-drain",
+        chapter: "Output",
+        clauses: &["O3", "O2"],
+        sentence: "Two pollers that report the same writable socket: one is the consumer, the other ignores it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { output: true, ..User::default() });
+            assert!(world.flush(2).is_ok());
+            setup.race(|| {}, vec![world.role(|w| w.peer_takes(1)), world.role(|w| w.peer_takes(1))]);
+            let outcome = world.end();
+            assert!(world.all_sent(), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flush-against-drain-and-flush",
+        chapter: "Output",
+        clauses: &["O2", "O1", "O3"],
+        sentence: "Two flushes while the poller drains: what was taken is sent, once and whole.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { output: true, ..User::default() });
+            assert!(world.flush(1).is_ok());
+            let poller = world.role(|w| w.peer_takes(9));
+            setup.race(|| {}, vec![flusher(&world, 1), flusher(&world, 2), poller]);
+            let outcome = world.end();
+            assert!(world.all_sent(), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flush-behind-parked-output",
+        chapter: "Output",
+        clauses: &["H3", "O1", "O3"],
+        sentence: "A flush that only appends, because a consumer is parked, against a user close: the end waits for it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { output: true, ..User::default() });
+            assert!(world.flush(1).is_ok());
+            setup.race(|| {}, vec![flusher(&world, 1), world.closer()]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "drain-against-close",
+        chapter: "Output",
+        clauses: &["D2", "O3", "H3"],
+        sentence: "The poller that drains parked output against a user close: it is finished first, or begins nothing.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { output: true, ..User::default() });
+            assert!(world.flush(1).is_ok());
+            setup.race(|| {}, vec![world.role(|w| w.peer_takes(1)), world.closer()]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flush-against-hup",
+        chapter: "Output",
+        clauses: &["E2", "E3", "O1"],
+        sentence: "A flush against a hup: refused, failed or sent; the writer is told, and the connection ends.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, outcome) = with_room(setup, 1, |w| {
+                let flusher = w.role(|w| {
+                    let _ = w.flush_blocking(2);
+                });
+                vec![flusher, w.hanger_up()]
+            });
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "mask-from-both-sides",
+        chapter: "Output",
+        clauses: &["I1", "E1"],
+        sentence: "The reader's side and the writer's side change epoll's mask at once: it ends as both want it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let user = User { handler: false, room: 1, output: true, ..User::default() };
+            let world = World::connected(setup, user);
+            setup.race(|| {}, vec![flusher(&world, 2), world.role(|w| w.eof())]);
+            world.end()
+        },
+    },
+    Scenario {
+        name: "mask-against-hup",
+        chapter: "Output",
+        clauses: &["D2", "I1", "H3"],
+        sentence: "A change of epoll's mask against the end of the connection: never a MOD of what is closed.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let user = User { handler: false, room: 1, output: true, ..User::default() };
+            let world = World::connected(setup, user);
+            setup.race(|| {}, vec![flusher(&world, 2), world.role(|w| w.eof()), world.closer()]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+];
