@@ -48,7 +48,7 @@ pub fn register<E: Effects + ?Sized>(fx: &E) -> bool {
 }
 
 /// The acceptor's second step: OnConnect, the hand-over of OnDisconnect, and the first run of the
-/// section. A user close before it skips OnConnect; a peer's close does not. (H1, H2)
+/// section. A user close before it skips OnConnect; a peer's close does not. (H1, H2, H5, P2)
 pub fn connect<E: Effects + ?Sized>(fx: &E) {
     let word = fx.word();
     if guard("connect.closed-before", word.look().any(USER)) {
@@ -80,7 +80,7 @@ pub enum Reading {
 }
 
 /// The poller's step for a readable fd: one read, and the serial section if nobody has it. `hup`: the
-/// kernel says that the peer is gone in both directions. (N1, N3, E1, E2)
+/// kernel says that the peer is gone in both directions. (F1, N1, N3, E1, E2)
 ///
 /// The reader lock and the section are taken in one step: a poller that finds nobody at work handles
 /// what it reads itself, from its own block. Who finds the reader lock taken reports nothing, or bytes
@@ -167,6 +167,7 @@ fn peer_gone<E: Effects + ?Sized>(fx: &E, owner: bool) -> Reading {
 }
 
 /// OnDisconnect belongs to a first close from the peer's side; while OnConnect is not over, to its end.
+/// (H1, H5, P2)
 fn disconnect_if_first<E: Effects + ?Sized>(fx: &E, found: Snapshot, first: &'static str, connecting: &'static str) {
     let due = !guard(first, found.closing()) && !guard(connecting, found.any(CONNECTING));
     if due && fx.on_disconnect() == Ran::Panicked && guard("disconnect.panic-closes", true) {

@@ -33,7 +33,8 @@ pub struct Progress {
 
 impl Progress {
     /// Whether OnRequest is due: there is something unread, and either the handler has not seen as much,
-    /// or it has not been told that nothing more will come. (N4)
+    /// or it has not been told that nothing more will come. So bytes that a peer sent before it closed reach
+    /// the handler at least once. (N4, N5)
     pub fn due(&self, unread: Unread, last: bool) -> bool {
         let left = unread.produced > unread.consumed;
         let new = !guard("progress.same-bytes", unread.produced <= self.seen);
@@ -170,7 +171,8 @@ pub(super) fn close_held<E: Effects + ?Sized>(fx: &E) -> Snapshot {
 
 /// The end of a closing connection that is drained, as far as it can be reached now. Nothing can be left
 /// to drain: the peer's close is reported under the reader lock, after everything that was read, and no
-/// read begins after it. (C4, D1, E3, N3)
+/// read begins after it. Whoever released a hold before the claim of the DEL is ordered before the close
+/// callbacks, closers included. (C4, C7, D1, E3, L1, N3)
 fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
     let word = fx.word();
     if at.unattended() {

@@ -15,6 +15,16 @@ use crate::sync::atomic::{AtomicU32, Ordering::AcqRel};
 #[derive(Debug)]
 pub struct Word(AtomicU32);
 
+/// The valid states of SPEC.md, where checking them costs nobody anything.
+#[inline(always)]
+fn check(left_behind: Snapshot) {
+    if cfg!(any(loom, shuttle, debug_assertions)) {
+        if let Some(rule) = left_behind.broken_rule() {
+            panic!("{rule}, but the word is {left_behind}");
+        }
+    }
+}
+
 impl Word {
     /// The word of a connection that is born owned. `handler`: an OnConnect or OnRequest is set. (S2)
     pub fn new(handler: bool) -> Self {
@@ -26,13 +36,17 @@ impl Word {
         // Ordering: AcqRel, partner: every other RMW of this word. Acquire takes over what the previous
         // owners of these bits left behind; Release hands over what this thread wrote. Neither alone is
         // enough, because one transition ends one role and begins another.
-        Snapshot(self.0.fetch_or(bits, AcqRel))
+        let found = Snapshot(self.0.fetch_or(bits, AcqRel));
+        check(found.with(bits));
+        found
     }
 
     #[inline(always)]
     fn clear(&self, bits: u32) -> Snapshot {
         // Ordering: AcqRel, partner: every other RMW of this word; see `set`.
-        Snapshot(self.0.fetch_and(!bits, AcqRel))
+        let found = Snapshot(self.0.fetch_and(!bits, AcqRel));
+        check(found.without(bits));
+        found
     }
 
     /// The newest value, changing nothing: an RMW, so that it cannot be stale. Decides nothing that a

@@ -160,6 +160,20 @@ impl Snapshot {
         guard("idle.read-under-way", self.any(READING)) || guard("idle.output-left", self.any(OUT | FLUSHING))
     }
 
+    /// The rule of SPEC.md's table of valid states that this value breaks.
+    pub fn broken_rule(self) -> Option<&'static str> {
+        let implied = |bits: u32, by: bool, rule| (self.any(bits) && !by).then_some(rule);
+        implied(FINAL, self.has(TASK | DET) && self.closing(), "FINAL means TASK, DET and closing")
+            .or_else(|| implied(CONNECTING, self.any(TASK), "CONNECTING means TASK"))
+            .or_else(|| implied(PEER, self.any(DET), "PEER means DET"))
+            .or_else(|| implied(BACK, self.any(USER), "BACK means USER"))
+            .or_else(|| implied(NOREAD, self.any(TASK | USER), "NOREAD means TASK or USER"))
+            .or_else(|| implied(FRESH, self.any(HANDLER), "FRESH means HANDLER"))
+            .or_else(|| implied(ARMED, self.any(OUT), "ARMED means OUT"))
+            .or_else(|| implied(WAITR, self.any(TASK), "WAITR means TASK"))
+            .or_else(|| implied(WAITW, self.any(FLUSHING), "WAITW means FLUSHING"))
+    }
+
     /// No access to the fd may begin on the strength of this value. (D2)
     #[inline]
     pub fn fd_off_limits(self) -> bool {

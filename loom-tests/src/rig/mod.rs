@@ -16,7 +16,7 @@ mod verify;
 use std::sync::Mutex as Unseen;
 
 use pollproof::protocol::close_list::CloseList;
-use pollproof::protocol::effects::Ran;
+use pollproof::protocol::effects::{Effects, Ran};
 use pollproof::protocol::lifecycle::{self, Closed, Reading};
 use pollproof::protocol::output::{self, Refused};
 use pollproof::protocol::process::Progress;
@@ -350,6 +350,19 @@ impl World {
                 return true;
             }
         }
+    }
+
+    /// One event, and no second look.
+    pub fn event_once(&self) {
+        let event = self.kernel().poll();
+        if let Some(event) = event {
+            self.poll_in(event);
+        }
+    }
+
+    /// Segments that were read since birth.
+    pub fn segments_read(&self) -> u64 {
+        Effects::produced(self)
     }
 
     /// The readable half of an event. Answers whether this poller goes on.

@@ -1,5 +1,6 @@
 //! The end of a scenario: what must hold for every one of them, and the outcome.
 
+use pollproof::protocol::effects::Effects;
 use pollproof::protocol::word::*;
 
 use super::{Record, World};
@@ -52,8 +53,8 @@ impl World {
         }
         let word = self.look();
         // Ordering of these looks: every other thread is joined.
-        let produced = pollproof::protocol::effects::Effects::produced(self);
-        let sent = pollproof::protocol::effects::Effects::sent(self);
+        let produced = self.segments_read();
+        let sent = Effects::sent(self);
         let (consumed, handler) = self.inner.serial.with(|serial| {
             // Safety: every other thread is joined.
             let serial = unsafe { &*serial };

@@ -123,4 +123,20 @@ pub const SCENARIOS: &[Scenario] = &[
             outcome
         },
     },
+    Scenario {
+        name: "one-event-one-read",
+        chapter: "Nothing lost",
+        clauses: &["F1"],
+        sentence: "One event is one read, also when a peer has sent more and a second poller looks at the same time.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            (0..3).for_each(|_| world.peer_sends());
+            setup.race(|| {}, vec![world.role(|w| w.event_once()), world.role(|w| w.event_once())]);
+            let read = world.segments_read();
+            assert!((1..=2).contains(&read), "two events read {read} segments");
+            world.end() + &format!(" after {read}")
+        },
+    },
 ];

@@ -1,8 +1,12 @@
 //! Chapter "Handlers": set and replaced at any time.
 
+use pollproof::protocol::slot::SharedSlot;
+use pollproof::sync::{Arc, UnsafeCell};
+
 use crate::rig::{User, World};
 use crate::scenario::Runner::{Inline, Spawned};
 use crate::scenario::Scenario;
+use crate::share;
 
 /// The scenarios of this chapter.
 pub const SCENARIOS: &[Scenario] = &[
@@ -79,4 +83,39 @@ pub const SCENARIOS: &[Scenario] = &[
             outcome
         },
     },
+    Scenario {
+        name: "shared-handler-replaced",
+        chapter: "Handlers",
+        clauses: &["R3"],
+        sentence: "A handler that another thread replaces is seen whole: the old one or the new.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let slot = share(SharedSlot::<Arc<Handler>>::default());
+            slot.set(Arc::new(Handler(UnsafeCell::new(1))));
+            let seen = share(std::sync::Mutex::new(0));
+            let setter = {
+                let slot = slot.clone();
+                Box::new(move || slot.set(Arc::new(Handler(UnsafeCell::new(2)))))
+            };
+            let caller = {
+                let seen = seen.clone();
+                Box::new(move || {
+                    let handler = slot.get().expect("set before the race");
+                    // Safety: nobody writes it once it is in the slot (R3).
+                    *seen.lock().unwrap() = handler.0.with(|id| unsafe { *id });
+                })
+            };
+            setup.race(|| {}, vec![setter, caller]);
+            format!("called {}", *seen.lock().unwrap())
+        },
+    },
 ];
+
+/// A handler whose contents the checkers see being built and read.
+struct Handler(UnsafeCell<u32>);
+
+// Safety: written before it is shared, and read after.
+unsafe impl Sync for Handler {}
+// Safety: it belongs to no thread.
+unsafe impl Send for Handler {}

@@ -1,0 +1,5 @@
+//! pollproof
+#![deny(missing_docs)]
+pub mod mutation;
+pub mod protocol;
+pub mod sync;
