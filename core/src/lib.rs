@@ -1,5 +1,62 @@
-//! pollproof
+//! An epoll event core whose concurrency is checked exhaustively.
+//!
+//! A connection's events (data, half-close, hang-up, a user's close, output, shutdown) come from several
+//! threads at once. Here every decision about them is one atomic operation on one word of lock bits, in a
+//! few modules that know nothing of sockets: [`protocol`]. The model checkers loom and shuttle explore
+//! these very modules, to the letter; the reactor below them only does what they say.
+//!
+//! ```no_run
+//! // An echo server.
+//! pollproof::serve("127.0.0.1:7000", |io| {
+//!     io.write(io.data());
+//!     io.consume(io.data().len());
+//! })?;
+//! # Ok::<(), pollproof::Error>(())
+//! ```
+//!
+//! # Where to begin
+//!
+//! - [`serve`] and [`Server`]: listening, running, shutting down.
+//! - [`Handler`] and [`Io`]: what happens on a connection.
+//! - [`Connection`]: sending and closing from anywhere.
+//! - [`protocol`]: who may do what, and when. The clause ids that the documentation cites, like (S1), are
+//!   those of `SPEC.md`.
+//!
+//! # Features
+//!
+//! `net` (default): the reactor on epoll. Without it, and under `--cfg loom` and `--cfg shuttle`, the
+//! crate is [`protocol`], [`sync`] and [`mutation`] alone.
+
 #![deny(missing_docs)]
+// Only in the loom build are all of the facade's types other than std's: there the lint tells them apart.
+#![cfg_attr(not(loom), allow(clippy::disallowed_types, clippy::disallowed_methods))]
+
 pub mod mutation;
 pub mod protocol;
 pub mod sync;
+
+macro_rules! net {
+    ($($item:item)*) => {
+        $(#[cfg(all(feature = "net", not(any(loom, shuttle))))] $item)*
+    };
+}
+
+net! {
+    mod addr;
+    mod buffer;
+    mod builder;
+    mod connection;
+    mod error;
+    mod handler;
+    mod reactor;
+    mod runner;
+    mod server;
+    mod shared;
+
+    pub use addr::Addr;
+    pub use builder::Builder;
+    pub use connection::{CloseCallback, Connection, Detached};
+    pub use error::{Error, Result};
+    pub use handler::{Handler, Io, OnRequest};
+    pub use server::{Server, Shutdown, Stats, serve};
+}

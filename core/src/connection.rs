@@ -1,0 +1,311 @@
+//! One connection: the handle that users keep, and what is behind it.
+//!
+//! [`Connection`] is a cheap clone. Everything on it may be called from any thread and inside any
+//! callback, and none of it waits for another thread. What a call may do is decided by the connection's
+//! word; this module only holds the pieces together.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+use crossbeam_utils::CachePadded;
+
+use crate::addr::Addr;
+use crate::buffer::{input::Input, output::Output};
+use crate::error::{Error, Result};
+use crate::handler::Service;
+use crate::protocol::close_list::CloseList;
+use crate::protocol::output::{self, Refused};
+use crate::protocol::transitions::Word;
+use crate::protocol::trigger::Trigger;
+use crate::protocol::{lifecycle, word};
+use crate::reactor::effects::Fx;
+use crate::reactor::epoll::Poller;
+use crate::reactor::held::Held;
+use crate::reactor::registration::Token;
+use crate::reactor::sys::{Interest, Kernel, Sys};
+use crate::shared::Shared;
+use crate::sync::{Arc, Mutex, lock};
+
+/// A callback that runs once, when its connection is over; see [`Connection::on_close`].
+pub type CloseCallback = Box<dyn FnOnce(&Connection) + Send>;
+
+/// A callback that gets the fd back; see [`Connection::detach`].
+pub(crate) type DetachCallback = Box<dyn FnOnce(Detached) + Send>;
+
+/// What is behind a [`Connection`].
+pub(crate) struct Conn {
+    pub(crate) word: CachePadded<Word>,
+    /// Used under `TASK` or a hold; taken by `finish`.
+    pub(crate) fd: Held<Option<<Kernel as Sys>::Fd>>,
+    pub(crate) token: Token,
+    /// Which of the server's pollers.
+    home: usize,
+    pub(crate) server: Arc<Shared>,
+    pub(crate) service: Box<dyn Service>,
+    pub(crate) input: Input,
+    pub(crate) output: Output,
+    /// epoll's mask in force. Under `MOD`.
+    pub(crate) mask: Held<Interest>,
+    pub(crate) close_list: CloseList<CloseCallback>,
+    pub(crate) detached: Mutex<Option<DetachCallback>>,
+    pub(crate) read_trigger: Trigger,
+    pub(crate) write_trigger: Trigger,
+    id: u64,
+    peer: Addr,
+}
+
+impl Conn {
+    #[inline]
+    pub(crate) fn poller(&self) -> &Poller {
+        &self.server.pollers[self.home]
+    }
+}
+
+/// A handle of one connection. Clones are handles of the same one; keeping one after the connection is
+/// over keeps a little memory and nothing else.
+///
+/// ```
+/// use pollproof::{Io, Server};
+///
+/// let server = Server::builder()
+///     .on_request(|io: &mut Io<'_>| {
+///         let conn = io.connection().clone();
+///         std::thread::spawn(move || conn.send(b"from another thread\n"));
+///         io.consume(io.data().len());
+///     })
+///     .bind("127.0.0.1:0")?;
+/// # Ok::<(), pollproof::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Connection(Arc<Conn>);
+
+/// What a detached connection leaves: the fd, and the bytes on this side of it.
+///
+/// ```
+/// # use pollproof::{Connection, Detached};
+/// # fn upgrade(conn: &Connection) {
+/// conn.detach(|Detached { fd, unread, .. }| {
+///     let stream = std::net::TcpStream::from(fd);
+///     // It is non-blocking, out of epoll, and `unread` comes before what it will yield.
+///     println!("{stream:?} with {} bytes read ahead", unread.len());
+/// })
+/// .ok();
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Detached {
+    /// The socket, out of epoll and still non-blocking.
+    pub fd: OwnedFd,
+    /// Bytes that were read and that no handler consumed.
+    pub unread: Vec<u8>,
+    /// Bytes that were sent and that the kernel has not taken.
+    pub unsent: Vec<u8>,
+}
+
+impl Connection {
+    /// A connection that is born owned: the caller holds `TASK` until OnConnect is over. (S2)
+    pub(crate) fn new(
+        server: Arc<Shared>,
+        home: usize,
+        token: Token,
+        fd: <Kernel as Sys>::Fd,
+        peer: Addr,
+        id: u64,
+    ) -> Self {
+        let service = server.factory.make();
+        Self(Arc::new(Conn {
+            word: CachePadded::new(Word::new(true)),
+            fd: Held::new(Some(fd)),
+            token,
+            home,
+            server,
+            service,
+            input: Input::new(),
+            output: Output::new(),
+            mask: Held::new(Interest { readable: true, writable: false }),
+            close_list: CloseList::new(),
+            detached: Mutex::new(None),
+            read_trigger: Trigger::new(),
+            write_trigger: Trigger::new(),
+            id,
+            peer,
+        }))
+    }
+
+    #[inline(always)]
+    pub(crate) fn conn(&self) -> &Conn {
+        &self.0
+    }
+
+    /// A number that no other connection of its server has or had.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// println!("connection {}", conn.id());
+    /// # }
+    /// ```
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// The peer's address, as accept found it.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// println!("from {}", conn.peer());
+    /// # }
+    /// ```
+    pub fn peer(&self) -> &Addr {
+        &self.0.peer
+    }
+
+    /// Whether nobody has closed it, from either side, and the peer has not stopped sending. A moment
+    /// later it may be otherwise.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// if conn.is_active() { /* ... */ }
+    /// # }
+    /// ```
+    pub fn is_active(&self) -> bool {
+        !self.0.word.look().closing()
+    }
+
+    /// Bytes that were read from the peer so far.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// println!("{} in, {} out", conn.bytes_read(), conn.bytes_sent());
+    /// # }
+    /// ```
+    pub fn bytes_read(&self) -> u64 {
+        self.0.input.produced()
+    }
+
+    /// Bytes that the kernel took so far.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// println!("{} in, {} out", conn.bytes_read(), conn.bytes_sent());
+    /// # }
+    /// ```
+    pub fn bytes_sent(&self) -> u64 {
+        self.0.output.sent()
+    }
+
+    /// Closes it. The drain stops: OnRequest is not called again, unread and queued bytes are dropped. The
+    /// close callbacks run, and the fd is closed, when nobody uses the connection any more; if nobody does
+    /// now, before this returns. Any number of times. (C1, S4)
+    ///
+    /// ```
+    /// # fn handler(io: &mut pollproof::Io<'_>) {
+    /// if io.data().len() > 1 << 20 {
+    ///     io.connection().close();
+    /// }
+    /// # }
+    /// ```
+    pub fn close(&self) {
+        let _ = lifecycle::close(&Fx::new(self));
+    }
+
+    /// Closes it gracefully: at once if it is idle, else when it has drained, answered and flushed. Half a
+    /// request keeps it open. Any number of times. (G1, G2)
+    ///
+    /// ```
+    /// # fn handler(io: &mut pollproof::Io<'_>) {
+    /// io.write(b"goodbye\n");
+    /// io.consume(io.data().len());
+    /// io.connection().shutdown(); // after the goodbye is sent
+    /// # }
+    /// ```
+    pub fn shutdown(&self) {
+        lifecycle::shutdown(&Fx::new(self));
+    }
+
+    /// Sends `bytes`, after whatever was sent before. Does not block: what the socket does not take is
+    /// queued and follows as the peer reads; there is no limit to the queue yet. Inside OnRequest this
+    /// sends at once, ahead of the reply that is being gathered. (O1, O2)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the connection is closed or takes no more output; [`Error::ConcurrentAccess`]
+    /// when another thread is sending on it at this moment: neither took any of `bytes`. `Ok` says that
+    /// they are queued, not that they arrived.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) -> pollproof::Result<()> {
+    /// conn.send(b"event\n")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send(&self, bytes: &[u8]) -> Result<()> {
+        const CALL: &str = "send";
+        let connection = self.id();
+        let fx = Fx::flushing(self, bytes);
+        match output::flush(&fx) {
+            Ok(()) => output::end_flush(&fx),
+            Err(Refused::Closed) => return Err(Error::Closed { call: CALL, connection }),
+            Err(Refused::ConcurrentAccess) => return Err(Error::ConcurrentAccess { call: CALL, connection }),
+        }
+        if fx.failed() { Err(Error::Closed { call: CALL, connection }) } else { Ok(()) }
+    }
+
+    /// Adds a close callback. They run when the connection is over, newest first, each once, on whichever
+    /// thread ends it; before the fd is closed. One that panics is reported and does not stop the others.
+    /// (C2, C3, P3)
+    ///
+    /// # Errors
+    ///
+    /// The callback comes back, and will not run, when the callbacks have begun to run.
+    ///
+    /// ```
+    /// # fn on_connect(conn: &pollproof::Connection) {
+    /// let since = std::time::Instant::now();
+    /// let added = conn.on_close(move |conn| println!("{} was here for {:?}", conn.peer(), since.elapsed()));
+    /// if let Err(callback) = added {
+    ///     callback(conn);
+    /// }
+    /// # }
+    /// ```
+    pub fn on_close(&self, callback: impl FnOnce(&Connection) + Send + 'static) -> std::result::Result<(), CloseCallback> {
+        self.0.close_list.push(Box::new(callback))
+    }
+
+    /// Closes the connection without closing its fd: `callback` gets it, out of epoll, after the close
+    /// callbacks, on whichever thread ends the connection. Like [`close`](Self::close) it stops the drain. A
+    /// reply that OnRequest has gathered and not sent is dropped; send it first. (D3)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when it is too late, or somebody else has asked before: `callback` is dropped.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection, keep: std::sync::mpsc::Sender<std::os::fd::OwnedFd>) {
+    /// conn.detach(move |detached| drop(keep.send(detached.fd))).ok();
+    /// # }
+    /// ```
+    pub fn detach(&self, callback: impl FnOnce(Detached) + Send + 'static) -> Result<()> {
+        let refused = || Err(Error::Closed { call: "detach", connection: self.id() });
+        {
+            // In place before the word says so: the end may come on another thread at once.
+            let mut slot = lock(&self.0.detached);
+            if slot.is_some() {
+                return refused();
+            }
+            *slot = Some(Box::new(callback));
+        }
+        if lifecycle::detach(&Fx::new(self)) {
+            return Ok(());
+        }
+        let unused = lock(&self.0.detached).take();
+        drop(unused);
+        refused()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word: word::Snapshot = self.0.word.look();
+        f.debug_struct("Connection").field("id", &self.0.id).field("peer", &self.0.peer).field("word", &word).finish()
+    }
+}

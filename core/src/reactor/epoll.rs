@@ -1,0 +1,108 @@
+//! One epoll with its wake-up: the part of a poller that other threads use.
+//!
+//! Registering, changing and removing a connection's fd are calls that any thread may make while the
+//! poller waits; who may make them is the protocol's business (D1, I1). The rest of a poller, which only
+//! its own thread touches, is in `event_loop`.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use super::registration::Registry;
+use super::sys::{Events, Interest, Kernel, Result, Sys};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+type Fd = <Kernel as Sys>::Fd;
+type Listener = <Kernel as Sys>::Listener;
+
+/// The token of the wake-up. No registration has it: a generation never reaches `u32::MAX`.
+pub(crate) const WAKE: u64 = u64::MAX;
+/// The token of the listener.
+pub(crate) const LISTENER: u64 = u64::MAX - 1;
+
+/// A poller, as other threads see it.
+pub(crate) struct Poller {
+    sys: Kernel,
+    epoll: <Kernel as Sys>::Epoll,
+    wake: <Kernel as Sys>::Wake,
+    /// The connections that live here.
+    pub(crate) registry: Registry,
+    /// Events that came for a registration which was over.
+    pub(crate) stale: AtomicU64,
+    stop: AtomicBool,
+    stop_accepting: AtomicBool,
+}
+
+impl Poller {
+    pub(crate) fn new() -> Result<Self> {
+        let sys = super::sys::NixSys;
+        let (epoll, wake) = (sys.epoll()?, sys.wake()?);
+        sys.add_wake(&epoll, &wake, WAKE)?;
+        Ok(Self {
+            sys,
+            epoll,
+            wake,
+            registry: Registry::default(),
+            stale: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            stop_accepting: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn sys(&self) -> &Kernel {
+        &self.sys
+    }
+
+    pub(crate) fn add(&self, fd: &Fd, interest: Interest, token: u64) -> Result<()> {
+        self.sys.add(&self.epoll, fd, interest, token)
+    }
+
+    pub(crate) fn modify(&self, fd: &Fd, interest: Interest, token: u64) -> Result<()> {
+        self.sys.modify(&self.epoll, fd, interest, token)
+    }
+
+    pub(crate) fn delete(&self, fd: &Fd) -> Result<()> {
+        self.sys.delete(&self.epoll, fd)
+    }
+
+    pub(crate) fn listen(&self, listener: &Listener) -> Result<()> {
+        self.sys.add_listener(&self.epoll, listener, LISTENER)
+    }
+
+    pub(crate) fn unlisten(&self, listener: &Listener) -> Result<()> {
+        self.sys.delete_listener(&self.epoll, listener)
+    }
+
+    #[inline]
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> Result<()> {
+        self.sys.wait(&self.epoll, events, timeout)
+    }
+
+    pub(crate) fn awake(&self) -> Result<()> {
+        self.sys.clear(&self.wake)
+    }
+
+    /// Ends the thread of this poller, after the batch that it has in hand.
+    pub(crate) fn stop(&self) -> Result<()> {
+        // Ordering: Release, partner `stopping`; the wake-up that follows makes it look.
+        self.stop.store(true, Ordering::Release);
+        self.sys.signal(&self.wake)
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        // Ordering: Acquire, partner `stop`.
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Has the listener of this poller closed by its own thread.
+    pub(crate) fn stop_accepting(&self) -> Result<()> {
+        // Ordering: Release, partner `accepting_stops`; the wake-up that follows makes it look.
+        self.stop_accepting.store(true, Ordering::Release);
+        self.sys.signal(&self.wake)
+    }
+
+    pub(crate) fn accepting_stops(&self) -> bool {
+        // Ordering: Acquire, partner `stop_accepting`.
+        self.stop_accepting.load(Ordering::Acquire)
+    }
+}

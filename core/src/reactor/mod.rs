@@ -1,0 +1,22 @@
+//! The reactor: epoll, registrations, the event loop, and the protocol's effects on real descriptors.
+//!
+//! Data flows one way: kernel event -> [`registration`] -> protocol word -> runner -> handler -> output
+//! -> kernel. Decisions are the protocol's; nothing in here looks at a bit of the word to decide who may
+//! do what, except where a comment says why.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`sys`] | the kernel as a trait, and the real one |
+//! | [`epoll`] | one epoll with its wake-up, tokens and masks |
+//! | [`registration`] | which connection an event is for, and whether it still is |
+//! | [`effects`] | the protocol's effects: what a step does to fd, buffers and callbacks |
+//! | [`accept`] | listeners |
+//! | [`event_loop`] | the polling thread |
+
+pub(crate) mod accept;
+pub(crate) mod effects;
+pub(crate) mod epoll;
+pub(crate) mod event_loop;
+pub(crate) mod held;
+pub(crate) mod registration;
+pub(crate) mod sys;

@@ -1,0 +1,265 @@
+//! The kernel as a trait, and the real one.
+//!
+//! The reactor makes system calls through [`Kernel`] and in no other way, so that another kernel can be
+//! put in its place by one alias. Every call restarts after `EINTR` where the kernel interrupted it.
+//!
+//! Not here: who may make a call (the protocol), and what it is for.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{self, MsgFlags, Shutdown};
+
+use crate::addr::Addr;
+
+/// The kernel that the reactor runs on.
+pub(crate) type Kernel = NixSys;
+
+/// What a call that may have nothing to do found.
+pub(crate) type Result<T> = std::result::Result<T, Errno>;
+
+/// What epoll is asked to report of an fd; `HUP` and `ERR` it reports always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interest {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
+/// What epoll reported of an fd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ready(EpollFlags);
+
+impl Ready {
+    /// Bytes, the end of the stream, or an error: something that a read would find.
+    #[inline]
+    pub(crate) fn readable(self) -> bool {
+        self.0.intersects(
+            EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR,
+        )
+    }
+
+    #[inline]
+    pub(crate) fn writable(self) -> bool {
+        self.0.intersects(EpollFlags::EPOLLOUT)
+    }
+
+    /// The peer sends no more: what is left can be read to its end at once.
+    #[inline]
+    pub(crate) fn ends(self) -> bool {
+        self.0.intersects(EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR)
+    }
+
+    /// Gone in both directions.
+    #[inline]
+    pub(crate) fn hung_up(self) -> bool {
+        self.0.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR)
+    }
+}
+
+/// A batch of events.
+pub(crate) struct Events {
+    list: Vec<EpollEvent>,
+    len: usize,
+}
+
+impl Events {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { list: vec![EpollEvent::empty(); capacity], len: 0 }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Ready)> + '_ {
+        self.list[..self.len].iter().map(|event| (event.data(), Ready(event.events())))
+    }
+}
+
+/// The system calls of the reactor.
+pub(crate) trait Sys {
+    /// A socket; dropping it closes it.
+    type Fd;
+    /// An epoll instance.
+    type Epoll;
+    /// A counter that epoll can wait for.
+    type Wake;
+    /// A listening socket.
+    type Listener;
+
+    fn epoll(&self) -> Result<Self::Epoll>;
+    fn wake(&self) -> Result<Self::Wake>;
+
+    fn add(&self, epoll: &Self::Epoll, fd: &Self::Fd, interest: Interest, token: u64) -> Result<()>;
+    fn modify(&self, epoll: &Self::Epoll, fd: &Self::Fd, interest: Interest, token: u64) -> Result<()>;
+    fn delete(&self, epoll: &Self::Epoll, fd: &Self::Fd) -> Result<()>;
+    fn add_wake(&self, epoll: &Self::Epoll, wake: &Self::Wake, token: u64) -> Result<()>;
+    fn add_listener(&self, epoll: &Self::Epoll, listener: &Self::Listener, token: u64) -> Result<()>;
+    fn delete_listener(&self, epoll: &Self::Epoll, listener: &Self::Listener) -> Result<()>;
+
+    /// Waits for events, for ever when `timeout` is `None`; no events when a signal interrupts it.
+    fn wait(&self, epoll: &Self::Epoll, events: &mut Events, timeout: Option<Duration>) -> Result<()>;
+
+    fn read(&self, fd: &Self::Fd, into: &mut [u8]) -> Result<usize>;
+    /// Writes without raising `SIGPIPE`.
+    fn write(&self, fd: &Self::Fd, from: &[u8]) -> Result<usize>;
+    /// Shuts both directions down: whoever polls the fd sees that it hung up.
+    fn shutdown(&self, fd: &Self::Fd) -> Result<()>;
+    /// A new connection, non-blocking and closed on exec.
+    fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Fd, Addr)>;
+
+    fn signal(&self, wake: &Self::Wake) -> Result<()>;
+    fn clear(&self, wake: &Self::Wake) -> Result<()>;
+}
+
+/// A listening socket of the real kernel.
+#[derive(Debug)]
+pub(crate) enum NixListener {
+    Tcp(TcpListener),
+    /// With the path to remove when it is closed.
+    Unix(UnixListener, PathBuf),
+}
+
+/// The real kernel, by way of `nix`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NixSys;
+
+fn event(interest: Interest, token: u64) -> EpollEvent {
+    let mut flags = EpollFlags::empty();
+    flags.set(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP, interest.readable);
+    flags.set(EpollFlags::EPOLLOUT, interest.writable);
+    EpollEvent::new(flags, token)
+}
+
+#[inline(always)]
+fn restart<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+impl Sys for NixSys {
+    type Fd = OwnedFd;
+    type Epoll = Epoll;
+    type Wake = EventFd;
+    type Listener = NixListener;
+
+    fn epoll(&self) -> Result<Epoll> {
+        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
+    }
+
+    fn wake(&self) -> Result<EventFd> {
+        EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
+    }
+
+    fn add(&self, epoll: &Epoll, fd: &OwnedFd, interest: Interest, token: u64) -> Result<()> {
+        epoll.add(fd, event(interest, token))
+    }
+
+    fn modify(&self, epoll: &Epoll, fd: &OwnedFd, interest: Interest, token: u64) -> Result<()> {
+        epoll.modify(fd, &mut event(interest, token))
+    }
+
+    fn delete(&self, epoll: &Epoll, fd: &OwnedFd) -> Result<()> {
+        epoll.delete(fd)
+    }
+
+    fn add_wake(&self, epoll: &Epoll, wake: &EventFd, token: u64) -> Result<()> {
+        epoll.add(wake, EpollEvent::new(EpollFlags::EPOLLIN, token))
+    }
+
+    fn add_listener(&self, epoll: &Epoll, listener: &NixListener, token: u64) -> Result<()> {
+        epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, token))
+    }
+
+    fn delete_listener(&self, epoll: &Epoll, listener: &NixListener) -> Result<()> {
+        epoll.delete(listener)
+    }
+
+    #[inline]
+    fn wait(&self, epoll: &Epoll, events: &mut Events, timeout: Option<Duration>) -> Result<()> {
+        let timeout = match timeout {
+            None => EpollTimeout::NONE,
+            // Rounded up: a wait that ends a little early would spin until its time has come.
+            Some(time) => {
+                EpollTimeout::try_from(time + Duration::from_micros(999)).unwrap_or(EpollTimeout::MAX)
+            }
+        };
+        events.len = 0;
+        events.len = match epoll.wait(&mut events.list, timeout) {
+            Err(Errno::EINTR) => 0,
+            other => other?,
+        };
+        Ok(())
+    }
+
+    #[inline]
+    fn read(&self, fd: &OwnedFd, into: &mut [u8]) -> Result<usize> {
+        restart(|| socket::recv(fd.as_raw_fd(), into, MsgFlags::empty()))
+    }
+
+    #[inline]
+    fn write(&self, fd: &OwnedFd, from: &[u8]) -> Result<usize> {
+        restart(|| socket::send(fd.as_raw_fd(), from, MsgFlags::MSG_NOSIGNAL))
+    }
+
+    fn shutdown(&self, fd: &OwnedFd) -> Result<()> {
+        socket::shutdown(fd.as_raw_fd(), Shutdown::Both)
+    }
+
+    fn accept(&self, listener: &NixListener) -> io::Result<(OwnedFd, Addr)> {
+        match listener {
+            NixListener::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((stream.into(), Addr::Tcp(peer)))
+            }
+            NixListener::Unix(listener, _) => {
+                let (stream, peer) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((stream.into(), Addr::from(&peer)))
+            }
+        }
+    }
+
+    fn signal(&self, wake: &EventFd) -> Result<()> {
+        match restart(|| wake.write(1)) {
+            // The counter is full: whoever waits is awake.
+            Err(Errno::EAGAIN) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn clear(&self, wake: &EventFd) -> Result<()> {
+        match restart(|| wake.read()) {
+            Err(Errno::EAGAIN) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+}
+
+impl AsFd for NixListener {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        match self {
+            NixListener::Tcp(listener) => listener.as_fd(),
+            NixListener::Unix(listener, _) => listener.as_fd(),
+        }
+    }
+}
+
+impl Drop for NixListener {
+    fn drop(&mut self) {
+        if let NixListener::Unix(_, path) = self {
+            // Somebody may have removed it already, which is what is wanted.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Servers: running one, and ending it gracefully.
+//!
+//! A server is one listener and a number of polling threads. Its connections end by themselves; a
+//! shutdown stops accepting, asks each connection to end when it has answered (G1), waits, and cuts what
+//! is left when the time is up.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::addr::Addr;
+use crate::builder::Builder;
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::handler::Io;
+use crate::reactor::accept::Acceptor;
+use crate::reactor::event_loop;
+use crate::reactor::sys::NixListener;
+use crate::shared::{Shared, State};
+use crate::sync::{Arc, MutexGuard, lock};
+
+/// How long a shutdown waits, past its deadline, for callbacks that are running.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A handle of a server. Clones are handles of the same one. Dropping the last one does not stop it:
+/// [`shutdown`](Self::shutdown) does.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+/// use pollproof::{Io, Server};
+///
+/// let server = Server::builder()
+///     .on_request(|io: &mut Io<'_>| {
+///         io.write(io.data());
+///         io.consume(io.data().len());
+///     })
+///     .bind("127.0.0.1:0")?;
+/// server.spawn()?;
+///
+/// let mut client = std::net::TcpStream::connect(server.local_addr().tcp().unwrap()).unwrap();
+/// client.write_all(b"hello").unwrap();
+/// let mut answer = [0; 5];
+/// client.read_exact(&mut answer).unwrap();
+/// assert_eq!(&answer, b"hello");
+///
+/// let ended = server.shutdown(Duration::from_secs(1))?;
+/// assert_eq!((ended.cut, ended.left), (0, 0));
+/// # Ok::<(), pollproof::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+    local: Arc<Addr>,
+}
+
+/// How a shutdown went.
+///
+/// ```
+/// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
+/// let ended = server.shutdown(std::time::Duration::ZERO)?;
+/// assert_eq!(ended, pollproof::Shutdown::default());
+/// # Ok::<(), pollproof::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// Connections that were still busy at the deadline and were closed.
+    pub cut: u64,
+    /// Connections that are still there, because one of their callbacks has not returned.
+    pub left: u64,
+}
+
+/// Counts of a server, at one moment.
+///
+/// ```
+/// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
+/// assert_eq!(server.stats().accepted, 0);
+/// # Ok::<(), pollproof::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that were accepted.
+    pub accepted: u64,
+    /// Connections that are not over.
+    pub open: u64,
+    /// Events that came for a connection that was over, and were dropped.
+    pub stale_events: u64,
+}
+
+impl Server {
+    /// A server that is bound to `local` and does not run yet.
+    pub(crate) fn bound(shared: Shared, local: Addr) -> Self {
+        Self { shared: Arc::new(shared), local: Arc::new(local) }
+    }
+
+    /// Begins to build a server.
+    ///
+    /// ```
+    /// # let builder =
+    /// pollproof::Server::builder()
+    /// # ;
+    /// ```
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Where it listens; with the port that the kernel chose.
+    ///
+    /// ```
+    /// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
+    /// println!("listening on {}", server.local_addr());
+    /// # Ok::<(), pollproof::Error>(())
+    /// ```
+    pub fn local_addr(&self) -> &Addr {
+        &self.local
+    }
+
+    /// Counts, at this moment.
+    ///
+    /// ```
+    /// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
+    /// println!("{:?}", server.stats());
+    /// # Ok::<(), pollproof::Error>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let shared = &self.shared;
+        Stats { accepted: shared.accepted(), open: shared.open(), stale_events: shared.stale() }
+    }
+
+    /// Starts the polling threads and returns. A second call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Server`] when the kernel refuses; the server is then shut down.
+    ///
+    /// ```
+    /// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
+    /// server.spawn()?;
+    /// # server.shutdown(std::time::Duration::ZERO)?;
+    /// # Ok::<(), pollproof::Error>(())
+    /// ```
+    pub fn spawn(&self) -> Result<()> {
+        let mut state = lock(&self.shared.state);
+        if std::mem::replace(&mut state.started, true) {
+            return Ok(());
+        }
+        let Some(listener) = state.listener.take() else { return Ok(()) };
+        let started = self.start(&mut state, listener);
+        drop(state);
+        if started.is_err() {
+            self.shutdown(Duration::ZERO)?;
+        }
+        started
+    }
+
+    fn start(&self, state: &mut MutexGuard<'_, State>, listener: NixListener) -> Result<()> {
+        let failed = |call| move |source: std::io::Error| Error::Server { call, source };
+        let acceptor = Acceptor::new(listener, &self.shared.pollers[0]);
+        let mut acceptor = Some(acceptor.map_err(|errno| failed("epoll_ctl")(errno.into()))?);
+        for index in 0..self.shared.pollers.len() {
+            let (shared, acceptor) = (self.shared.clone(), acceptor.take());
+            let accepts = acceptor.is_some();
+            let poll = move || {
+                event_loop::run(&shared, index, acceptor);
+                let mut state = lock(&shared.state);
+                state.running -= 1;
+                if index == 0 {
+                    state.listening = false;
+                }
+                drop(state);
+                shared.changed.notify_all();
+            };
+            let thread = std::thread::Builder::new().name(format!("poller {index}")).spawn(poll);
+            let thread = thread.map_err(failed("clone"))?;
+            state.listening |= accepts;
+            state.running += 1;
+            state.ids.push(thread.thread().id());
+            state.threads.push(thread);
+        }
+        Ok(())
+    }
+
+    /// Starts the polling threads and blocks until somebody has shut the server down.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`spawn`](Self::spawn), and [`Error::OnPoller`] inside a callback.
+    ///
+    /// ```no_run
+    /// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
+    /// server.run()?;
+    /// # Ok::<(), pollproof::Error>(())
+    /// ```
+    pub fn run(&self) -> Result<()> {
+        self.not_on_poller("run")?;
+        self.spawn()?;
+        self.shared.wait_until(None, |state| state.running == 0);
+        Ok(())
+    }
+
+    fn not_on_poller(&self, call: &'static str) -> Result<()> {
+        if lock(&self.shared.state).ids.contains(&std::thread::current().id()) {
+            return Err(Error::OnPoller { call });
+        }
+        Ok(())
+    }
+
+    /// Shuts the server down: stops accepting, closes idle connections, waits up to `deadline` for busy
+    /// ones to answer, closes what is left, and ends the polling threads. Blocks until then, and up to a
+    /// second longer for callbacks that do not return. Any thread but a polling one, any number of times,
+    /// also at the same time. The address can be bound again when it returns. (G1, G2)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OnPoller`] inside a callback on a polling thread, [`Error::Server`] when the kernel refuses.
+    ///
+    /// ```
+    /// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
+    /// # server.spawn()?;
+    /// let ended = server.shutdown(std::time::Duration::from_secs(5))?;
+    /// println!("{} connections had to be cut", ended.cut);
+    /// # Ok::<(), pollproof::Error>(())
+    /// ```
+    pub fn shutdown(&self, deadline: Duration) -> Result<Shutdown> {
+        self.not_on_poller("shutdown")?;
+        let shared = &*self.shared;
+        let failed = |errno: nix::errno::Errno| Error::Server { call: "eventfd write", source: errno.into() };
+        let until = Instant::now() + deadline;
+        let listener = {
+            let mut state = lock(&shared.state);
+            state.started = true;
+            state.listener.take()
+        };
+        drop(listener);
+        shared.pollers[0].stop_accepting().map_err(failed)?;
+        // At once, because the accepting thread may be in a callback; and again for what it accepted last.
+        shared.connections().iter().for_each(Connection::shutdown);
+        shared.wait_until(Some(until), |state| !state.listening);
+        shared.connections().iter().for_each(Connection::shutdown);
+        let drained = shared.wait_until(Some(until), |_| shared.open() == 0);
+        let mut ended = Shutdown::default();
+        if !drained {
+            let rest = shared.connections();
+            ended.cut = rest.len() as u64;
+            rest.iter().for_each(Connection::close);
+        }
+        for poller in &shared.pollers {
+            poller.stop().map_err(failed)?;
+        }
+        let grace = Instant::now() + GRACE;
+        if shared.wait_until(Some(grace), |state| state.running == 0) {
+            let threads = std::mem::take(&mut lock(&shared.state).threads);
+            for thread in threads {
+                // A polling thread that panicked has reported it.
+                let _ = thread.join();
+            }
+        }
+        shared.wait_until(Some(grace), |_| shared.open() == 0);
+        ended.left = shared.open();
+        Ok(ended)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("local_addr", &self.local).field("stats", &self.stats()).finish()
+    }
+}
+
+/// Serves `address` with one polling thread and one callback, until the process ends.
+///
+/// # Errors
+///
+/// Those of [`Builder::bind`] and [`Server::spawn`].
+///
+/// ```no_run
+/// pollproof::serve("127.0.0.1:7000", |io| {
+///     io.write(io.data());
+///     io.consume(io.data().len());
+/// })?;
+/// # Ok::<(), pollproof::Error>(())
+/// ```
+pub fn serve(address: &str, handler: impl Fn(&mut Io<'_>) + Send + Sync + 'static) -> Result<()> {
+    Server::builder().on_request(handler).bind(address)?.run()
+}

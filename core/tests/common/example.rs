@@ -1,0 +1,113 @@
+//! The echo example as a process of its own: its counts are those of nobody else.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::LONG;
+
+/// The example, built with the profile and flags of this test.
+pub fn binary() -> PathBuf {
+    let deps = std::env::current_exe().expect("this test's path");
+    let profile = deps.ancestors().nth(2).expect("target/profile/deps/test").to_owned();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", "pollproof", "--example", "echo", "--target-dir"]);
+    cargo.arg(profile.parent().expect("target"));
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().expect("cargo").success(), "the example does not build");
+    profile.join("examples/echo")
+}
+
+/// A running example.
+pub struct Example {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    pub address: String,
+    /// The child is a tracer, and the example is the tracer's.
+    traced: bool,
+    fds_before: usize,
+}
+
+impl Example {
+    /// Runs it with `pollers` polling threads.
+    pub fn start(pollers: usize) -> Self {
+        Self::command(&[binary().into_os_string()], pollers, false)
+    }
+
+    /// Runs it with at most `fds` file descriptors.
+    pub fn with_fds(fds: usize) -> Self {
+        let script = format!("ulimit -n {fds}; exec \"$0\" \"$@\"");
+        Self::command(&["sh".into(), "-c".into(), script.into(), binary().into_os_string()], 1, false)
+    }
+
+    /// Runs it under `tracer`, a command with its arguments.
+    pub fn traced(tracer: &[&str]) -> Self {
+        let mut words: Vec<OsString> = tracer.iter().map(OsString::from).collect();
+        words.push(binary().into_os_string());
+        Self::command(&words, 1, true)
+    }
+
+    fn command(words: &[OsString], pollers: usize, traced: bool) -> Self {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(["127.0.0.1:0", &pollers.to_string()]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the example runs");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("a line");
+        let address = line.trim().strip_prefix("listening=").expect("listening=").to_owned();
+        let mut example = Self { child, out, address, traced, fds_before: 0 };
+        example.fds_before = example.fds();
+        example
+    }
+
+    /// The pid of the example itself.
+    pub fn pid(&self) -> u32 {
+        let tracer = self.child.id();
+        if !self.traced {
+            return tracer;
+        }
+        let children = format!("/proc/{tracer}/task/{tracer}/children");
+        let children = std::fs::read_to_string(children).expect("the tracer's children");
+        children.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("one child")
+    }
+
+    fn fds(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("its fds").count()
+    }
+
+    /// Waits until it has no more fds than before its clients came, interrupts it, and returns its counts.
+    pub fn end(mut self) -> HashMap<String, i64> {
+        let deadline = Instant::now() + LONG;
+        while self.fds() > self.fds_before {
+            // A client's close is not seen at once; interrupted before, the server would close first.
+            assert!(Instant::now() < deadline, "{} fds are left of its clients", self.fds() - self.fds_before);
+            std::thread::yield_now();
+        }
+        kill(Pid::from_raw(self.pid() as i32), Signal::SIGINT).expect("a signal");
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).expect("its output");
+        assert!(self.child.wait().expect("its end").success(), "{rest}");
+        let pairs = rest.split_whitespace().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.parse().expect("a number"))).collect()
+    }
+}
+
+/// Every callback ran once on each of `connections`, and nothing is left.
+pub fn assert_clean(counts: &HashMap<String, i64>, connections: i64) {
+    let each_once = ["accepted", "on_prepare", "on_connect", "on_close"];
+    for key in each_once {
+        assert_eq!(counts[key], connections, "{key} in {counts:?}");
+    }
+    for key in ["open", "cut", "left", "errors", "fds_left"] {
+        assert_eq!(counts[key], 0, "{key} in {counts:?}");
+    }
+    assert_eq!(counts["on_disconnect"], connections, "every client closed first: {counts:?}");
+}

@@ -1,0 +1,331 @@
+//! How connections end: closes from inside and outside, panics, detach, shutdown. Each callback once.
+
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use common::{Event, LONG, Step, client, end, ping, telling, to_end};
+use nix::sys::socket::{getsockopt, sockopt::TcpNoDelay};
+use pollproof::{Connection, Detached, Error, Io, Server};
+
+/// Does `act` in the callback named `at`, on the first connection.
+struct In<F> {
+    at: &'static str,
+    act: F,
+}
+
+impl<F: Fn(&Connection) + Send + Sync + 'static> In<F> {
+    fn reached(&self, at: &str, conn: &Connection) {
+        if at == self.at && conn.id() == 0 {
+            (self.act)(conn);
+        }
+    }
+}
+
+impl<F: Fn(&Connection) + Send + Sync + 'static + Clone> Step for In<F> {
+    fn prepare(&self, conn: &Connection) {
+        self.reached("prepare", conn);
+        if self.at == "close" && conn.id() == 0 {
+            let act = self.act.clone();
+            assert!(conn.on_close(move |conn| act(conn)).is_ok());
+        }
+    }
+
+    fn connect(&self, conn: &Connection) {
+        self.reached("connect", conn);
+    }
+
+    fn request(&self, io: &mut Io<'_>) {
+        common::echo(io);
+        self.reached("request", io.connection());
+    }
+
+    fn disconnect(&self, conn: &Connection) {
+        self.reached("disconnect", conn);
+    }
+}
+
+/// The callbacks of connection 0, in order, without the errors.
+fn of_first(events: &[Event]) -> Vec<&'static str> {
+    let name = |event: &Event| match event {
+        Event::Prepare(0) => Some("prepare"),
+        Event::Connect(0) => Some("connect"),
+        Event::Request(0, _) => Some("request"),
+        Event::Disconnect(0) => Some("disconnect"),
+        Event::Close(0) => Some("close"),
+        _ => None,
+    };
+    events.iter().filter_map(name).collect()
+}
+
+/// One connection that sends, and ends in the callback `at` by `act`; what was called, and the errors.
+fn story(at: &'static str, act: impl Fn(&Connection) + Send + Sync + Clone + 'static) -> (String, Vec<String>) {
+    let (server, events) = telling(1, In { at, act });
+    let mut stream = client(&server);
+    // It may be closed already.
+    let _ = stream.write_all(b"request");
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.read_to_end(&mut Vec::new());
+    let mut seen = events.until(|event| *event == Event::Close(0));
+    // Others are served as if nothing had been.
+    ping(client(&server), b"another");
+    end(&server);
+    drop((server, stream));
+    seen.extend(events.rest());
+    let errors = seen.iter().filter_map(|event| match event {
+        Event::Error(text) => Some(text.clone()),
+        _ => None,
+    });
+    (of_first(&seen).join(" "), errors.collect())
+}
+
+#[test]
+fn a_close_inside_any_callback_ends_it_once() {
+    let expected = [
+        ("prepare", "prepare close"),
+        ("connect", "prepare connect disconnect close"),
+        ("request", "prepare connect request close"),
+        ("disconnect", "prepare connect request disconnect close"),
+        ("close", "prepare connect request disconnect close"),
+    ];
+    for (at, callbacks) in expected {
+        let (seen, errors) = story(at, Connection::close);
+        assert_eq!((seen.as_str(), errors), (callbacks, Vec::new()), "closed in {at}");
+    }
+}
+
+#[test]
+fn a_panic_in_any_callback_ends_that_connection_only() {
+    let expected = [
+        ("prepare", "on_prepare", "prepare close"),
+        ("connect", "on_connect", "prepare connect close"),
+        ("request", "on_request", "prepare connect request close"),
+        ("disconnect", "on_disconnect", "prepare connect request disconnect close"),
+        ("close", "close callback", "prepare connect request disconnect close"),
+    ];
+    for (at, callback, callbacks) in expected {
+        let (seen, errors) = story(at, |_: &Connection| panic!("on purpose"));
+        assert_eq!(seen, callbacks, "panicked in {at}");
+        assert_eq!(errors, [format!("{callback} of connection 0 panicked: on purpose")], "panicked in {at}");
+    }
+}
+
+#[test]
+fn a_shutdown_inside_a_request_answers_it_first() {
+    for at in ["connect", "request"] {
+        let (server, events) = telling(1, In { at, act: Connection::shutdown });
+        let mut stream = client(&server);
+        if at == "request" {
+            stream.write_all(b"last words").expect("a write");
+            assert_eq!(to_end(&mut stream), b"last words");
+        } else {
+            assert_eq!(to_end(&mut stream), b"");
+        }
+        let seen = events.until(|event| *event == Event::Close(0));
+        assert!(!seen.contains(&Event::Disconnect(0)), "it was not the peer's close: {seen:?}");
+        end(&server);
+    }
+}
+
+#[test]
+fn close_callbacks_run_newest_first_and_none_is_taken_too_late() {
+    let (told, order) = channel();
+    let act = move |conn: &Connection| {
+        for name in ["oldest", "middle", "newest"] {
+            let told = told.clone();
+            let added = conn.on_close(move |conn| {
+                let late = conn.on_close(|_| panic!("it was refused"));
+                assert!(conn.send(b"too late").is_err() && conn.detach(|_| panic!("it was refused")).is_err());
+                told.send((name, late.is_err())).expect("the test waits");
+            });
+            assert!(added.is_ok());
+        }
+    };
+    let (seen, errors) = story("connect", act);
+    assert_eq!((seen.as_str(), errors), ("prepare connect request disconnect close", Vec::new()));
+    assert_eq!(order.iter().collect::<Vec<_>>(), [("newest", true), ("middle", true), ("oldest", true)]);
+}
+
+#[test]
+fn a_connection_that_is_over_answers_with_errors() {
+    let (sender, conns) = channel();
+    let act = move |conn: &Connection| sender.send(conn.clone()).expect("the test waits");
+    let (server, events) = telling(1, In { at: "connect", act });
+    let stream = client(&server);
+    let conn = conns.recv_timeout(LONG).expect("the connection");
+    assert!(conn.is_active());
+    drop(stream);
+    events.until(|event| *event == Event::Close(0));
+    assert!(!conn.is_active());
+    assert!(matches!(conn.send(b"x"), Err(Error::Closed { call: "send", connection: 0 })));
+    assert!(matches!(conn.detach(drop), Err(Error::Closed { call: "detach", connection: 0 })));
+    let back = conn.on_close(|_| ()).expect_err("too late");
+    back(&conn);
+    (0..3).for_each(|_| conn.close());
+    conn.shutdown();
+    end(&server);
+}
+
+/// Takes 4 bytes and detaches.
+struct Upgrade(Sender<Detached>);
+
+impl Step for Upgrade {
+    fn request(&self, io: &mut Io<'_>) {
+        io.consume(4);
+        let sender = self.0.clone();
+        let conn = io.connection();
+        conn.send(b"OK").expect("a send");
+        conn.detach(move |detached| drop(sender.send(detached))).expect("the first to ask");
+        assert!(matches!(conn.detach(drop), Err(Error::Closed { call: "detach", .. })));
+    }
+}
+
+#[test]
+fn detach_hands_the_fd_back_with_what_was_read() {
+    let (sender, receiver) = channel();
+    let (server, events) = telling(1, Upgrade(sender));
+    let mut peer = client(&server);
+    peer.write_all(b"UPGRread ahead").expect("a write");
+    let mut answer = [0; 2];
+    peer.read_exact(&mut answer).expect("an answer");
+    let Detached { fd, unread, unsent, .. } = receiver.recv_timeout(LONG).expect("the fd");
+    assert_eq!((&answer, unread.as_slice(), unsent.as_slice()), (b"OK", b"read ahead".as_slice(), b"".as_slice()));
+    let seen = events.until(|event| *event == Event::Close(0));
+    assert_eq!(of_first(&seen), ["prepare", "connect", "request", "close"]);
+    end(&server);
+    // It is ours: out of epoll, open, and nobody reads from it.
+    let mut stream = TcpStream::from(fd);
+    assert_eq!(getsockopt(&stream, TcpNoDelay), Ok(true), "inherited from the listener");
+    stream.set_nonblocking(false).expect("blocking");
+    peer.write_all(b"more").expect("a write");
+    let mut more = [0; 4];
+    stream.read_exact(&mut more).expect("bytes");
+    assert_eq!(&more, b"more");
+    stream.write_all(b"and back").expect("a write");
+    drop(stream);
+    assert_eq!(to_end(&mut peer), b"and back");
+}
+
+/// A request that takes until it is let go.
+struct Slow {
+    began: Sender<()>,
+    go: Mutex<Receiver<()>>,
+}
+
+impl Step for Slow {
+    fn request(&self, io: &mut Io<'_>) {
+        if io.data() == b"slow" {
+            self.began.send(()).expect("the test waits");
+            self.go.lock().expect("whole").recv_timeout(LONG).expect("the test lets it go");
+            common::echo(io);
+        }
+    }
+}
+
+#[test]
+fn shutdown_answers_the_busy_and_closes_the_idle() {
+    let (began, begins) = channel();
+    let (go, gate) = channel();
+    let (server, events) = telling(2, Slow { began, go: Mutex::new(gate) });
+    let (mut busy, mut idle) = (client(&server), client(&server));
+    events.until(|event| *event == Event::Connect(1));
+    busy.write_all(b"slow").expect("a write");
+    begins.recv_timeout(LONG).expect("the request");
+    let handle = server.clone();
+    let ends = std::thread::spawn(move || handle.shutdown(LONG));
+    // The idle one is closed while the busy one is at work.
+    assert_eq!(to_end(&mut idle), b"");
+    go.send(()).expect("it waits");
+    assert_eq!(to_end(&mut busy), b"slow");
+    let ended = ends.join().expect("no panic").expect("a shutdown");
+    assert_eq!((ended.cut, ended.left), (0, 0));
+    let again = server.shutdown(LONG).expect("a second shutdown");
+    assert_eq!((again.cut, again.left), (0, 0));
+    server.run().expect("over at once");
+    let address = server.local_addr().to_string();
+    Server::builder().on_request(common::echo).bind(&address).expect("the port is free");
+}
+
+#[test]
+fn shutdown_cuts_what_is_not_over_in_time() {
+    let (began, _begins) = channel();
+    let (_go, gate) = channel();
+    let (server, events) = telling(1, Slow { began, go: Mutex::new(gate) });
+    let mut half = client(&server);
+    half.write_all(b"sl").expect("a write");
+    events.until(|event| matches!(event, Event::Request(0, 2)));
+    let ended = server.shutdown(Duration::from_millis(50)).expect("a shutdown");
+    assert_eq!((ended.cut, ended.left), (1, 0));
+    // Closed with a byte unread or not, it is over.
+    let _ = half.read_to_end(&mut Vec::new());
+    assert_eq!(events.until(|event| *event == Event::Close(0)).len(), 1);
+}
+
+#[test]
+fn shutdown_inside_a_callback_is_an_error() {
+    let (sender, errors) = channel();
+    let slot: &'static Mutex<Option<Server>> = Box::leak(Box::new(Mutex::new(None)));
+    let handler = move |io: &mut Io<'_>| {
+        let server = slot.lock().expect("whole").clone().expect("set before");
+        let errors = [server.shutdown(LONG).map(drop), server.run()];
+        sender.send(errors).expect("the test waits");
+        common::echo(io);
+    };
+    let server = Server::builder().on_request(handler).bind("127.0.0.1:0").expect("a port");
+    *slot.lock().expect("whole") = Some(server.clone());
+    server.spawn().expect("a thread");
+    ping(client(&server), b"x");
+    let [shutdown, run] = errors.recv_timeout(LONG).expect("both");
+    assert!(matches!(shutdown, Err(Error::OnPoller { call: "shutdown" })), "{shutdown:?}");
+    assert!(matches!(run, Err(Error::OnPoller { call: "run" })), "{run:?}");
+    end(&server);
+}
+
+#[test]
+fn addresses_that_are_none_are_refused() {
+    for address in ["", "unix:", "127.0.0.1", "127.0.0.1:x"] {
+        let bound = Server::builder().on_request(common::echo).bind(address);
+        assert!(matches!(&bound, Err(Error::Address { address: given, .. }) if given == address), "{bound:?}");
+    }
+    let bound = Server::builder().on_request(common::echo).bind("unix:/nowhere/at/all");
+    assert!(matches!(bound, Err(Error::Server { call: "bind", .. })), "{bound:?}");
+}
+
+#[test]
+fn a_close_by_many_threads_at_once_is_one_close() {
+    let closes = std::sync::Arc::new(AtomicU64::new(0));
+    let (sender, conns) = channel();
+    let counted = closes.clone();
+    let act = move |conn: &Connection| {
+        let counted = counted.clone();
+        let added = conn.on_close(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(added.is_ok());
+        sender.send(conn.clone()).expect("the test waits");
+    };
+    let server = Server::builder().pollers(2).handler(common::Connecting(act)).bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("threads");
+    const ROUNDS: u64 = 200;
+    for _ in 0..ROUNDS {
+        let mut stream = client(&server);
+        let conn = conns.recv_timeout(LONG).expect("the connection");
+        std::thread::scope(|scope| {
+            scope.spawn(|| conn.close());
+            scope.spawn(|| conn.shutdown());
+            scope.spawn(|| drop(conn.send(&[1; 100])));
+            let _ = stream.write_all(b"data");
+            let _ = stream.shutdown(Shutdown::Both);
+        });
+    }
+    end(&server);
+    assert_eq!(closes.load(Ordering::Relaxed), ROUNDS);
+}

@@ -1,0 +1,270 @@
+//! Requests over real sockets: bytes in, bytes out, in order and whole.
+
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+
+use common::{Event, LONG, Step, client, end, ping, telling, telling_on, to_end};
+use pollproof::{Connection, Error, Io, Server};
+
+#[test]
+fn echoes_on_several_connections_and_pollers() {
+    for pollers in [1, 2] {
+        let (server, events) = telling(pollers, ());
+        let mut clients: Vec<_> = (0..6).map(|_| client(&server)).collect();
+        for round in 0..20_usize {
+            for (index, client) in clients.iter_mut().enumerate() {
+                ping(client, &common::pattern(1 + round * 1000, index as u64));
+            }
+        }
+        drop(clients);
+        end(&server);
+        drop(server);
+        let closed = events.rest().into_iter().filter(|event| matches!(event, Event::Close(_))).count();
+        assert_eq!(closed, 6);
+    }
+}
+
+#[test]
+fn a_half_closing_client_gets_its_answer() {
+    let (server, events) = telling(1, ());
+    let message = common::pattern(1 << 20, 3);
+    let mut stream = client(&server);
+    stream.write_all(&message).expect("a write");
+    stream.shutdown(Shutdown::Write).expect("a shutdown");
+    assert!(to_end(&mut stream) == message);
+    let seen = events.until(|event| *event == Event::Close(0));
+    assert_eq!(seen.iter().filter(|event| **event == Event::Disconnect(0)).count(), 1, "{seen:?}");
+    end(&server);
+}
+
+#[test]
+fn unix_sockets_work_and_their_path_can_be_bound_again() {
+    let path = std::env::temp_dir().join(format!("pollproof-unix-{}", std::process::id()));
+    let address = format!("unix:{}", path.display());
+    // Left behind by a process that crashed.
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("a path"));
+    for _ in 0..2 {
+        let (server, events) = telling_on(&address, Server::builder(), ());
+        assert_eq!(server.local_addr().to_string(), address);
+        let busy = Server::builder().on_request(common::echo).bind(&address);
+        assert!(matches!(busy, Err(Error::Server { call: "bind", .. })), "{busy:?}");
+        let mut stream = UnixStream::connect(&path).expect("a connection");
+        stream.set_read_timeout(Some(LONG)).expect("a timeout");
+        ping(&mut stream, &common::pattern(300_000, 1)[..100]);
+        stream.write_all(b"and the rest").expect("a write");
+        stream.shutdown(Shutdown::Write).expect("a shutdown");
+        assert_eq!(to_end(&mut stream), b"and the rest");
+        events.until(|event| *event == Event::Close(0));
+        end(&server);
+        assert!(!path.exists(), "the path is removed");
+    }
+}
+
+/// Counts its calls; consumes nothing until `want` bytes are there.
+struct Packets {
+    want: usize,
+    calls: Arc<AtomicU64>,
+}
+
+impl Step for Packets {
+    fn request(&self, io: &mut Io<'_>) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        while io.data().len() >= self.want {
+            io.write(&io.data()[..self.want]);
+            assert_eq!(io.consume(self.want), self.want);
+        }
+        if io.is_last() {
+            io.write(b"!");
+        }
+    }
+}
+
+#[test]
+fn half_a_packet_is_kept_and_calls_are_bounded() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let (server, events) = telling(1, Packets { want: 1000, calls: calls.clone() });
+    let message = common::pattern(10_500, 9);
+    let mut stream = client(&server);
+    let mut back = Vec::new();
+    for piece in message.chunks(300) {
+        stream.write_all(piece).expect("a write");
+    }
+    let mut whole = vec![0; 10_000];
+    stream.read_exact(&mut whole).expect("ten packets");
+    back.extend(whole);
+    stream.shutdown(Shutdown::Write).expect("a shutdown");
+    back.extend(to_end(&mut stream));
+    assert!(back[..10_000] == message[..10_000]);
+    assert_eq!(&back[10_000..], b"!", "told once that this was all");
+    // At most once per read, which is at most once per write; once more for what a call left; once at the end.
+    let calls = calls.load(Ordering::Relaxed);
+    assert!(calls <= 35 + 10 + 1, "{calls} calls");
+    events.until(|event| *event == Event::Close(0));
+    end(&server);
+}
+
+/// Consumes one byte a call.
+struct Crumbs;
+
+impl Step for Crumbs {
+    fn request(&self, io: &mut Io<'_>) {
+        io.write(&io.data()[..1]);
+        io.consume(1);
+    }
+}
+
+#[test]
+fn a_handler_that_leaves_something_is_called_again() {
+    let (server, _events) = telling(1, Crumbs);
+    ping(client(&server), &common::pattern(5000, 5));
+    end(&server);
+}
+
+/// Sends in OnConnect, and on a thread of its own at each request.
+struct Sender;
+
+impl Step for Sender {
+    fn connect(&self, conn: &Connection) {
+        conn.send(b"welcome").expect("a send");
+    }
+
+    fn request(&self, io: &mut Io<'_>) {
+        let (conn, data) = (io.connection().clone(), io.data().to_vec());
+        io.consume(data.len());
+        std::thread::spawn(move || conn.send(&data).expect("a send"));
+    }
+}
+
+#[test]
+fn on_connect_and_other_threads_may_send() {
+    let (server, _events) = telling(2, Sender);
+    let mut stream = client(&server);
+    let mut welcome = [0; 7];
+    stream.read_exact(&mut welcome).expect("bytes without a request");
+    assert_eq!(&welcome, b"welcome");
+    ping(&mut stream, &common::pattern(60_000, 2));
+    end(&server);
+}
+
+#[test]
+fn many_senders_lose_nothing_that_was_accepted() {
+    const SENDERS: u8 = 4;
+    const EACH: usize = 400;
+    let (sender, conns) = channel::<Connection>();
+    let server = Server::builder()
+        .on_request(move |io: &mut Io<'_>| {
+            // The reply competes with the senders.
+            common::echo(io);
+            sender.send(io.connection().clone()).expect("the test waits");
+        })
+        .bind("127.0.0.1:0")
+        .expect("a port");
+    server.spawn().expect("a thread");
+    let mut stream = client(&server);
+    ping(&mut stream, b"go");
+    let conn = conns.recv_timeout(LONG).expect("the connection");
+    let threads: Vec<_> = (0..SENDERS)
+        .map(|tag| {
+            let conn = conn.clone();
+            std::thread::spawn(move || {
+                for _ in 0..EACH {
+                    loop {
+                        match conn.send(&[tag; 1000]) {
+                            Ok(()) => break,
+                            Err(Error::ConcurrentAccess { call: "send", .. }) => std::thread::yield_now(),
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    for _ in 0..EACH {
+        stream.write_all(&[SENDERS]).expect("a write");
+    }
+    stream.shutdown(Shutdown::Write).expect("a shutdown");
+    let mut counts = [0; SENDERS as usize + 1];
+    let mut all = vec![0; EACH * (SENDERS as usize * 1000 + 1)];
+    // The peer's close lets what was sent before it out; what comes after it may be refused.
+    let failed = threads.into_iter().any(|thread| thread.join().is_err());
+    if !failed {
+        stream.read_exact(&mut all).expect("everything");
+        all.iter().for_each(|&tag| counts[tag as usize] += 1);
+        assert_eq!(counts, [EACH * 1000, EACH * 1000, EACH * 1000, EACH * 1000, EACH]);
+    }
+    drop((stream, conn, conns));
+    end(&server);
+}
+
+/// Blocks OnConnect until it is let go.
+struct Gate(Mutex<Receiver<()>>);
+
+impl Step for Gate {
+    fn connect(&self, conn: &Connection) {
+        if conn.id() == 1 {
+            self.0.lock().expect("whole").recv_timeout(LONG).expect("the test lets it go");
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_sends_and_closes_during_on_connect_is_served() {
+    // The second connection lives on the second poller, while the first runs its OnConnect.
+    let (go, gate) = channel();
+    let (server, events) = telling(2, Gate(Mutex::new(gate)));
+    let mut first = client(&server);
+    ping(&mut first, b"first");
+    let mut stream = client(&server);
+    events.until(|event| *event == Event::Connect(1));
+    let message = common::pattern(200_000, 4);
+    stream.write_all(&message).expect("a write");
+    stream.shutdown(Shutdown::Write).expect("a shutdown");
+    go.send(()).expect("it waits");
+    assert!(to_end(&mut stream) == message);
+    let seen = events.until(|event| *event == Event::Close(1));
+    let requested: usize =
+        seen.iter().map(|event| if let Event::Request(1, unread) = event { *unread } else { 0 }).sum();
+    assert_eq!(requested, message.len(), "{seen:?}");
+    assert_eq!(seen.iter().filter(|event| **event == Event::Disconnect(1)).count(), 1, "{seen:?}");
+    drop((stream, first));
+    end(&server);
+}
+
+#[test]
+fn two_servers_never_mix_their_short_connections() {
+    let serve = |tag: u8| {
+        let reply = move |io: &mut Io<'_>| {
+            assert!(io.data().iter().all(|&byte| byte == tag), "bytes of another server");
+            common::echo(io);
+        };
+        let errors = Arc::new(AtomicU64::new(0));
+        let seen = errors.clone();
+        let server = Server::builder().on_error(move |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+        });
+        let server = server.pollers(2).on_request(reply).bind("127.0.0.1:0").expect("a port");
+        server.spawn().expect("threads");
+        (server, errors)
+    };
+    let servers = [serve(1), serve(2)];
+    std::thread::scope(|scope| {
+        for (index, (server, _)) in servers.iter().enumerate() {
+            for _ in 0..2 {
+                scope.spawn(move || (0..500).for_each(|_| ping(client(server), &[index as u8 + 1; 100])));
+            }
+        }
+    });
+    for (server, errors) in &servers {
+        end(server);
+        assert_eq!((server.stats().accepted, errors.load(Ordering::Relaxed)), (1000, 0));
+    }
+}

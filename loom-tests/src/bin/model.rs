@@ -1,0 +1,78 @@
+//! Runs one model by one plan and prints what it showed as a line of JSON.
+//!
+//! This is the child process of the suite, of `cargo race` and of `cargo xtask`. By hand, in a build
+//! with the fitting `--cfg`: `model list`, `model run serial-two-triggers/inline forward loom:3`.
+//!
+//! Exit status: 0 passed, 101 the model failed (and the last line says how), 2 it could not be run.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use loom_tests::plan::Plan;
+use loom_tests::scenario::{Model, Order, models};
+use loom_tests::{all, checker, selftest};
+
+#[derive(Parser)]
+#[command(about = "Runs one model of the loom-tests suite")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the models.
+    List,
+    /// Lists the guards that a mutation build can drop.
+    Sites,
+    /// Runs a model.
+    Run {
+        /// As `list` prints it.
+        model: String,
+        /// `forward` or `reverse`.
+        order: Order,
+        /// loom:BOUND, dfs:MOST, random:SCHEDULES:SEED, pct:SCHEDULES:SEED or threads:REPEATS.
+        plan: Plan,
+    },
+}
+
+fn main() -> ExitCode {
+    match act(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn act(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List => models(all()).iter().for_each(|model| println!("{}", model.id())),
+        Command::Sites => sites()?,
+        Command::Run { model, order, plan } => {
+            let report = checker::run(find(&model)?, order, plan)?;
+            println!("{}", serde_json::to_string(&report)?);
+        }
+    }
+    Ok(())
+}
+
+fn find(id: &str) -> anyhow::Result<Model> {
+    models(all().into_iter().chain(selftest::all()))
+        .into_iter()
+        .find(|model| model.id() == id)
+        .with_context(|| format!("there is no model `{id}`; `list` shows them all"))
+}
+
+#[cfg(mutation)]
+fn sites() -> anyhow::Result<()> {
+    pollproof::mutation::SITES.iter().for_each(|site| println!("{site}"));
+    Ok(())
+}
+
+#[cfg(not(mutation))]
+fn sites() -> anyhow::Result<()> {
+    anyhow::bail!("only a build with `--cfg mutation` can drop guards")
+}

@@ -1,0 +1,147 @@
+//! Carries out one plan for one model, in this process.
+//!
+//! For: the `model` binary. Not for: comparing with what is committed, see [`crate::verdict`].
+//!
+//! A failing run does not return: the panic hook prints the report and ends the process there and then.
+//! Unwinding out of a checker's coroutines may abort or hang, and the code under test catches panics
+//! of handlers, which would hide an assertion that failed inside one. A scenario whose *handler* is to
+//! panic throws with [`std::panic::resume_unwind`], which calls no hook.
+
+#[cfg(loom)]
+mod loom;
+#[cfg(loom)]
+use self::loom as backend;
+
+#[cfg(shuttle)]
+mod shuttle;
+#[cfg(shuttle)]
+use self::shuttle as backend;
+
+#[cfg(not(any(loom, shuttle)))]
+mod threads;
+#[cfg(not(any(loom, shuttle)))]
+use self::threads as backend;
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use anyhow::ensure;
+
+use crate::plan::{Build, Plan};
+use crate::report::Report;
+use crate::scenario::{Model, Order, Setup};
+use tally::Tally;
+
+/// Runs `model` as `plan` says. `resume_unwind` apart, any panic ends the process with a failed report.
+///
+/// # Errors
+///
+/// When this build cannot carry out `plan`.
+pub fn run(model: Model, order: Order, plan: Plan) -> anyhow::Result<Report> {
+    ensure!(
+        Build::CURRENT.carries_out(plan.build()),
+        "plan {plan} needs the {} build, this is the {} build",
+        plan.build().name(),
+        Build::CURRENT.name()
+    );
+    let report = Report {
+        model: model.id(),
+        order: order.name().to_owned(),
+        plan: plan.to_string(),
+        executions: 0,
+        complete: false,
+        outcomes: BTreeSet::new(),
+        seconds: 0.0,
+        failure: None,
+    };
+    let tally = Tally::start(report.clone());
+    let started = Instant::now();
+    let setup = Setup::new(order, model.runner);
+    let body = model.scenario.body;
+    let complete = backend::explore(plan, move || {
+        tally.begin();
+        tally.end(body(&setup));
+    })?;
+    let (executions, outcomes) = tally.finish();
+    Ok(Report { executions, complete, outcomes, seconds: started.elapsed().as_secs_f64(), ..report })
+}
+
+/// Counting and collecting beside the checkers: `std` types on purpose, which no checker sees.
+mod tally {
+    #![allow(
+        clippy::disallowed_types,
+        reason = "the tally must be invisible to the checker whose executions it counts"
+    )]
+
+    use std::collections::BTreeSet;
+    use std::panic::{self, PanicHookInfo};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, PoisonError};
+    use std::time::Instant;
+
+    use crate::report::Report;
+
+    static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
+    static OUTCOMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+    /// The counters of the one run that this process is making.
+    #[derive(Clone, Copy)]
+    pub(super) struct Tally;
+
+    impl Tally {
+        /// Starts from zero and installs the hook that reports a failure.
+        pub(super) fn start(blank: Report) -> Self {
+            EXECUTIONS.store(0, Ordering::Relaxed);
+            outcomes().clear();
+            let started = Instant::now();
+            panic::set_hook(Box::new(move |info| fail(&blank, started, info)));
+            Tally
+        }
+
+        pub(super) fn begin(self) {
+            EXECUTIONS.fetch_add(1, Ordering::Relaxed);
+        }
+
+        pub(super) fn end(self, outcome: String) {
+            let mut outcomes = outcomes();
+            if !outcomes.contains(&outcome) {
+                outcomes.insert(outcome);
+            }
+        }
+
+        pub(super) fn finish(self) -> (u64, BTreeSet<String>) {
+            let _ = panic::take_hook();
+            (EXECUTIONS.load(Ordering::Relaxed), std::mem::take(&mut outcomes()))
+        }
+    }
+
+    fn outcomes() -> std::sync::MutexGuard<'static, BTreeSet<String>> {
+        OUTCOMES.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hook: prints the report of the failed run and ends the process.
+    fn fail(blank: &Report, started: Instant, info: &PanicHookInfo<'_>) {
+        let what = info.payload_as_str().unwrap_or("a panic without a message");
+        let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        let report = Report {
+            executions: EXECUTIONS.load(Ordering::Relaxed),
+            outcomes: OUTCOMES.try_lock().map(|set| set.clone()).unwrap_or_default(),
+            seconds: started.elapsed().as_secs_f64(),
+            failure: Some(format!("{what}{place}")),
+            ..blank.clone()
+        };
+        eprintln!(
+            "{} {} {} failed in execution {}: {what}{place}",
+            report.model, report.order, report.plan, report.executions
+        );
+        let trace = std::backtrace::Backtrace::capture();
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            eprintln!("{trace}");
+        }
+        match serde_json::to_string(&report) {
+            Ok(line) => println!("{line}"),
+            Err(error) => eprintln!("the report cannot be written: {error}"),
+        }
+        std::process::exit(crate::driver::FAILED);
+    }
+}

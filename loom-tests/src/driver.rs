@@ -1,0 +1,278 @@
+//! Builds the `model` binary and runs plans as child processes.
+//!
+//! For: everything that runs models: the suite, the `race` CLI, `cargo xtask verify` and `guards`. Neither
+//! loom nor shuttle can be stopped from inside, and a deadlock under loom aborts the process, so
+//! whatever may hang or fail runs in a child, and the child is killed when its time is up.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "tooling around the checkers, never inside one"
+)]
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+use crate::plan::{Build, Plan};
+use crate::record::root;
+use crate::report::Report;
+use crate::scenario::Order;
+
+/// The exit status of a run that failed and said so.
+pub const FAILED: i32 = 101;
+
+/// How many children run at a time.
+pub const PARALLEL: usize = 2;
+
+/// How a child ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// It went through.
+    Passed(Report),
+    /// It failed and said how.
+    Failed(Report),
+    /// It ended without a report: an abort, a sanitizer's exit, a signal.
+    Crashed(ExitStatus),
+    /// Its time was up.
+    Hung(Duration),
+}
+
+/// One run of a model in a child process.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// How it ended.
+    pub end: End,
+    /// What it wrote on its standard error.
+    pub stderr: String,
+}
+
+impl Run {
+    /// The report of a run that passed.
+    ///
+    /// # Errors
+    ///
+    /// How it failed otherwise, with what it wrote.
+    pub fn passed(&self) -> Result<&Report, String> {
+        match &self.end {
+            End::Passed(report) => Ok(report),
+            _ => Err(self.failure()),
+        }
+    }
+
+    /// How it failed, in words. A run that passed did not, and says so.
+    pub fn failure(&self) -> String {
+        let said = self.stderr.trim_end();
+        let said = if said.is_empty() { String::new() } else { format!("\n{said}") };
+        match &self.end {
+            End::Passed(_) => "passed".to_owned(),
+            End::Failed(report) => format!(
+                "failed in execution {} ({} order): {}",
+                report.executions,
+                report.order,
+                report.failure.as_deref().unwrap_or("no message")
+            ),
+            End::Crashed(status) => format!("crashed: {status}{said}"),
+            End::Hung(after) => format!("hung: killed after {} s{said}", after.as_secs()),
+        }
+    }
+}
+
+/// A built `model` binary.
+#[derive(Clone, Debug)]
+pub struct Driver {
+    binary: PathBuf,
+    env: Vec<(OsString, OsString)>,
+}
+
+impl Driver {
+    /// The driver of a binary that is built already.
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        Self { binary: binary.into(), env: Vec::new() }
+    }
+
+    /// Sets an environment variable for the children.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Builds the `model` binary of `build` in its own target directory; cargo's progress goes to the
+    /// standard error.
+    ///
+    /// # Errors
+    ///
+    /// When cargo fails.
+    pub fn build(build: Build) -> anyhow::Result<Self> {
+        let mut cargo = cargo(build);
+        cargo.args(["build", "--release", "--package", "loom-tests", "--bin", "model"]);
+        Self::built_by(cargo)
+    }
+
+    /// Runs a `cargo build` command that builds the `model` binary and takes the binary from it.
+    ///
+    /// # Errors
+    ///
+    /// When cargo fails or names no such binary.
+    pub fn built_by(mut cargo: Command) -> anyhow::Result<Self> {
+        let mut child = cargo
+            .arg("--message-format=json-render-diagnostics")
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .context("cargo cannot be started")?;
+        let mut messages = String::new();
+        child.stdout.take().context("cargo has no output")?.read_to_string(&mut messages)?;
+        let status = child.wait()?;
+        ensure!(status.success(), "cargo build failed: {status}");
+        let binary = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "model")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .context("cargo named no `model` binary")?;
+        Ok(Self::new(binary))
+    }
+
+    /// Runs one plan of one model in a child process, and kills it when `limit` has passed.
+    ///
+    /// # Errors
+    ///
+    /// When the child cannot be started or did not do what it was asked.
+    pub fn run(&self, model: &str, order: Order, plan: Plan, limit: Duration) -> anyhow::Result<Run> {
+        let child = self
+            .command()
+            .args(["run", model, order.name(), &plan.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} cannot be started", self.binary.display()))?;
+        let Output { status, stdout, stderr } = watch(child, limit)?;
+        let report = stdout.lines().last().and_then(|line| serde_json::from_str::<Report>(line).ok());
+        let end = match (status, report) {
+            (None, _) => End::Hung(limit),
+            (Some(status), Some(report)) if status.success() && report.failure.is_none() => End::Passed(report),
+            (Some(status), Some(report)) if status.code() == Some(FAILED) => End::Failed(report),
+            (Some(status), _) if status.code() == Some(2) => anyhow::bail!("{}", stderr.trim_end()),
+            (Some(status), _) => End::Crashed(status),
+        };
+        Ok(Run { end, stderr })
+    }
+
+    /// The guards that a mutation build can drop.
+    ///
+    /// # Errors
+    ///
+    /// When the binary is not a mutation build.
+    pub fn sites(&self) -> anyhow::Result<Vec<String>> {
+        let output = self.command().arg("sites").output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
+    }
+
+    /// The command without arguments. What the caller's shell says to loom and shuttle is left out:
+    /// published counts must not depend on it.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("LOOM_") || text.starts_with("SHUTTLE_") || text == "POLLPROOF_MUTANT" {
+                command.env_remove(&name);
+            }
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// A `cargo` for one build: run at the root, with its flags and its target directory, whatever the
+/// caller's environment says.
+pub fn cargo(build: Build) -> Command {
+    let mut cargo = plain_cargo();
+    cargo.env("RUSTFLAGS", build.rustflags());
+    if build != Build::Std {
+        cargo.env("CARGO_TARGET_DIR", Path::new("target").join(build.name()));
+    }
+    cargo
+}
+
+/// A `cargo` at the root that inherits no compiler flags and no target directory.
+pub fn plain_cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "RUSTDOCFLAGS", "CARGO_TARGET_DIR"] {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
+/// What a child wrote; its status is missing if it was killed.
+struct Output {
+    status: Option<ExitStatus>,
+    stdout: String,
+    stderr: String,
+}
+
+fn watch(mut child: Child, limit: Duration) -> anyhow::Result<Output> {
+    let deadline = Instant::now() + limit;
+    let stdout = drain(child.stdout.take());
+    let stderr = drain(child.stderr.take());
+    let mut nap = Duration::from_micros(500);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if Instant::now() >= deadline {
+            child.kill()?;
+            child.wait()?;
+            break None;
+        }
+        std::thread::sleep(nap);
+        nap = (nap * 2).min(Duration::from_millis(20));
+    };
+    let text = |reader: std::thread::JoinHandle<Vec<u8>>| {
+        reader.join().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    };
+    Ok(Output { status, stdout: text(stdout), stderr: text(stderr) })
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // A read error means that the child is gone; what came before it is what there is.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+/// Calls `work` for each of `items`, [`PARALLEL`] at a time; the results are in the items' order.
+pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut mine = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                match items.get(index) {
+                    Some(item) => mine.push((index, work(item))),
+                    None => return mine,
+                }
+            }
+        };
+        let workers: Vec<_> = (0..PARALLEL).map(|_| scope.spawn(worker)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}

@@ -1,0 +1,46 @@
+//! The scenarios of `pollproof`, and the harness that runs them.
+//!
+//! One scenario is one function over the facade [`pollproof::sync`]: a few roles, one sentence of
+//! SPEC.md, one outcome. The same function is explored by loom (`--cfg loom`), by shuttle
+//! (`--cfg shuttle`) and repeated on plain threads (neither).
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`scenario`] | what a scenario is; what a scenario may use |
+//! | [`scenarios`] | the scenarios themselves, one module a chapter of SPEC.md |
+//! | [`rig`] | the surroundings of a connection in a scenario: counters and checked cells |
+//! | [`plan`] | how one run is to be made: by which checker, with which bound, how often |
+//! | [`checker`] | carries out one plan, in this process |
+//! | [`driver`] | builds the `model` binary, runs plans as child processes, kills those that hang |
+//! | [`report`] | what one run showed, as one line of JSON |
+//! | [`record`] | the committed files: `scenarios.toml`, `deep.toml`, `guards.toml` |
+//! | [`verdict`] | compares what was seen with what is committed |
+//! | [`selftest`] | scenarios that are wrong on purpose, for the tests of this harness |
+//!
+//! A model is a scenario with one of its runners. Each run of a model is its own process, so that a
+//! deadlock, an abort or an endless loop costs one verdict and not the suite.
+#![deny(missing_docs)]
+// The facade's own types are `std`'s in a std build, so the lint can only tell the two apart under loom.
+#![cfg_attr(
+    not(loom),
+    allow(
+        clippy::disallowed_types,
+        clippy::disallowed_methods,
+        reason = "without loom the facade is std itself; the loom build is the strict one"
+    )
+)]
+
+pub mod checker;
+pub mod driver;
+pub mod plan;
+pub mod record;
+pub mod report;
+pub mod rig;
+pub mod scenario;
+pub mod scenarios;
+pub mod selftest;
+mod share;
+pub mod verdict;
+
+pub use scenarios::all;
+pub use share::{Shared, share};

@@ -1,0 +1,28 @@
+//! What one run of one model showed.
+//!
+//! The `model` binary prints it as one line of JSON, the last of its standard output.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// One run of one model in one spawn order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The model, see [`crate::scenario::Model::id`].
+    pub model: String,
+    /// The spawn order, by name.
+    pub order: String,
+    /// The plan, as text.
+    pub plan: String,
+    /// Executions, schedules or repeats; of a failed run, those until it failed.
+    pub executions: u64,
+    /// Whether a search saw all that it was asked to see. Random schedulers and plain threads never do.
+    pub complete: bool,
+    /// Every outcome that was reached.
+    pub outcomes: BTreeSet<String>,
+    /// Wall-clock time.
+    pub seconds: f64,
+    /// Why the run failed, if it did.
+    pub failure: Option<String>,
+}

@@ -1,0 +1,98 @@
+//! `cargo xtask`: the project's own commands.
+//!
+//! For: what CI runs and what writes the committed files. Not for: users of the crate.
+#![deny(missing_docs)]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a command-line tool around the checkers, never inside one"
+)]
+
+mod choose;
+mod deep;
+mod guards;
+mod steps;
+mod tables;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that CI checks, step by step; goes on after a step that failed.
+    Test {
+        /// Only these steps.
+        #[arg(long, value_name = "STEP")]
+        only: Vec<String>,
+        /// Not these steps.
+        #[arg(long, value_name = "STEP")]
+        skip: Vec<String>,
+        /// Lists the steps and what they check.
+        #[arg(long)]
+        list: bool,
+    },
+    /// The tables in VERIFICATION.md, and the committed files behind them.
+    Verify(Verify),
+    /// Drops each guard of the protocol in turn and names the model that fails without it.
+    Guards {
+        /// Only asks whether each committed killer still kills.
+        #[arg(long)]
+        check: bool,
+        /// Only these guards.
+        sites: Vec<String>,
+    },
+}
+
+#[derive(Args)]
+struct Verify {
+    /// Fails if VERIFICATION.md is not what would be written.
+    #[arg(long, conflicts_with_all = ["choose", "deep"])]
+    check: bool,
+    /// Chooses the bound of each model by time, runs it and writes loom-tests/scenarios.toml.
+    #[arg(long, conflicts_with = "deep")]
+    choose: bool,
+    /// Explores the bounded models again, for long, and writes loom-tests/deep.toml.
+    #[arg(long)]
+    deep: bool,
+    /// With --choose: what loom may take for one spawn order.
+    #[arg(long, default_value_t = 10, requires = "choose")]
+    seconds: u64,
+    /// With --deep: what loom may take for one attempt.
+    #[arg(long, default_value_t = 10, requires = "deep")]
+    minutes: u64,
+    /// With --deep: when to begin no further attempt.
+    #[arg(long, default_value_t = 180, requires = "deep")]
+    total_minutes: u64,
+    /// With --choose or --deep: only these scenarios or models.
+    names: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let good = match Arguments::parse().command {
+        Command::Test { list: true, .. } => {
+            steps::list();
+            Ok(true)
+        }
+        Command::Test { only, skip, .. } => steps::run(&only, &skip),
+        Command::Verify(verify) if verify.choose => choose::run(&verify.names, verify.seconds),
+        Command::Verify(verify) if verify.deep => deep::run(&verify.names, verify.minutes, verify.total_minutes),
+        Command::Verify(verify) => tables::run(verify.check),
+        Command::Guards { check, sites } => guards::run(check, &sites),
+    };
+    match good {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

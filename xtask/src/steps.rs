@@ -1,0 +1,209 @@
+//! `cargo xtask test`: what CI runs, step by step.
+//!
+//! Each step says what it is, runs to its end whatever the others did, and has one row in the summary. A step
+//! that needs a tool which this machine lacks names it and counts as skipped.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+use loom_tests::driver::{Driver, cargo, in_parallel, plain_cargo};
+use loom_tests::plan::Build;
+use loom_tests::record::{Committed as _, Scenarios, root};
+use loom_tests::scenario::models;
+use loom_tests::verdict;
+use pollproof_models::show::table;
+
+use crate::{guards, tables};
+
+/// Repeats of each model under ThreadSanitizer, both spawn orders together.
+const SANITIZED_REPEATS: u64 = 2_000;
+
+/// How a step ended, if it did not fail.
+enum Ended {
+    Passed,
+    Skipped(String),
+}
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> anyhow::Result<Ended>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", what: "the source is formatted", run: fmt },
+    Step { name: "clippy", what: "clippy finds nothing, std build", run: || clippy(Build::Std) },
+    Step { name: "clippy-loom", what: "clippy finds nothing, loom build", run: || clippy(Build::Loom) },
+    Step { name: "clippy-shuttle", what: "clippy finds nothing, shuttle build", run: || clippy(Build::Shuttle) },
+    Step { name: "docs", what: "the documentation builds without a warning", run: docs },
+    Step { name: "protocol-alone", what: "pollproof builds without its default features", run: protocol_alone },
+    Step { name: "msrv", what: "pollproof builds with the Rust version that it states", run: msrv },
+    Step { name: "test", what: "unit, doc, reactor tests; the models on plain threads", run: || test(Build::Std) },
+    Step { name: "test-loom", what: "every model under loom", run: || test(Build::Loom) },
+    Step { name: "test-shuttle", what: "every model under shuttle", run: || test(Build::Shuttle) },
+    Step { name: "tsan", what: "every model on plain threads under ThreadSanitizer", run: tsan },
+    Step { name: "guards", what: "each guard is needed by the model that guards.toml names", run: drop_guards },
+    Step { name: "verification", what: "the tables in VERIFICATION.md are up to date", run: verification },
+];
+
+/// Prints the steps.
+pub fn list() {
+    for step in STEPS {
+        println!("{:<16}{}", step.name, step.what);
+    }
+}
+
+/// Runs the steps in `only` (all if empty) that are not in `skip`. Returns whether none failed.
+pub fn run(only: &[String], skip: &[String]) -> anyhow::Result<bool> {
+    for name in only.iter().chain(skip) {
+        ensure!(STEPS.iter().any(|step| step.name == name), "there is no step `{name}`; see --list");
+    }
+    let wanted = |step: &&Step| {
+        (only.is_empty() || only.iter().any(|name| name == step.name)) && !skip.iter().any(|name| name == step.name)
+    };
+    let mut summary = table(&["step", "result", "time", ""], 2..3);
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for step in STEPS.iter().filter(wanted) {
+        println!("\n==== {}: {}", step.name, step.what);
+        let started = Instant::now();
+        let (word, remark) = match (step.run)() {
+            Ok(Ended::Passed) => {
+                passed += 1;
+                ("passed", String::new())
+            }
+            Ok(Ended::Skipped(why)) => {
+                skipped += 1;
+                println!("skipped: {why}");
+                ("skipped", why)
+            }
+            Err(error) => {
+                failed += 1;
+                println!("failed: {error:#}");
+                ("FAILED", format!("{error:#}"))
+            }
+        };
+        let time = format!("{:.1} s", started.elapsed().as_secs_f64());
+        println!("==== {}: {word} in {time}", step.name);
+        summary.add_row([step.name, word, &time, remark.lines().next().unwrap_or_default()]);
+    }
+    println!("\n{summary}\n{passed} passed, {failed} failed, {skipped} skipped");
+    Ok(failed == 0)
+}
+
+/// Runs a command to its end, its output going where ours goes.
+fn succeed(command: &mut Command) -> anyhow::Result<Ended> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let name = name.rsplit('/').next().unwrap_or(&name).to_owned();
+    let first = command.get_args().next().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default();
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("{name} cannot be started"))?;
+    ensure!(status.success(), "{name} {first}: {status}");
+    Ok(Ended::Passed)
+}
+
+fn fmt() -> anyhow::Result<Ended> {
+    succeed(plain_cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(build: Build) -> anyhow::Result<Ended> {
+    succeed(cargo(build).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn docs() -> anyhow::Result<Ended> {
+    succeed(cargo(Build::Std).env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--workspace", "--no-deps"]))
+}
+
+fn protocol_alone() -> anyhow::Result<Ended> {
+    succeed(cargo(Build::Std).args(["check", "--package", "pollproof", "--no-default-features"]))
+}
+
+/// Checks `pollproof` with the toolchain that its `rust-version` names.
+fn msrv() -> anyhow::Result<Ended> {
+    let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(root().join("Cargo.toml"))?)?;
+    let stated = manifest["workspace"]["package"]["rust-version"].as_str().context("no rust-version is stated")?;
+    let used = stdout(Command::new("rustc").arg("--version").current_dir(root()))?;
+    if used.split_whitespace().nth(1).is_some_and(|version| version.starts_with(&format!("{stated}."))) {
+        println!("{stated} is the version in use");
+        return succeed(cargo(Build::Std).args(["check", "--package", "pollproof", "--all-features"]));
+    }
+    let toolchain = if stated.matches('.').count() == 1 { format!("{stated}.0") } else { stated.to_owned() };
+    if !has_toolchain(&toolchain) {
+        return Ok(Ended::Skipped(format!("Rust {toolchain} is not installed (rustup toolchain install {toolchain})")));
+    }
+    succeed(rustup_cargo(&toolchain, "target/msrv").args(["check", "--package", "pollproof", "--all-features"]))
+}
+
+fn test(build: Build) -> anyhow::Result<Ended> {
+    succeed(cargo(build).env("POLLPROOF_BUILD", build.name()).args(["test", "--workspace", "--release"]))
+}
+
+/// The models on plain threads under ThreadSanitizer, with the `std` that is installed. That needs leaked
+/// state, an own start gate, and no test framework in the process; see `loom_tests::Shared`.
+fn tsan() -> anyhow::Result<Ended> {
+    const TOOLCHAIN: &str = "nightly";
+    if !has_toolchain(TOOLCHAIN) {
+        return Ok(Ended::Skipped("no nightly Rust is installed (rustup toolchain install nightly)".to_owned()));
+    }
+    let version = stdout(Command::new("rustup").args(["run", TOOLCHAIN, "rustc", "-vV"]))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+    let mut cargo = rustup_cargo(TOOLCHAIN, "target/tsan");
+    cargo.env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer").args([
+        "build",
+        "--release",
+        "--package",
+        "loom-tests",
+        "--bin",
+        "model",
+        "--target",
+        host,
+    ]);
+    let driver = Driver::built_by(cargo)?.env("TSAN_OPTIONS", "halt_on_error=1 exitcode=66");
+    let committed = Scenarios::load()?;
+    let mut failed = 0;
+    let models = models(loom_tests::all());
+    for verdict in
+        in_parallel(&models, |model| verdict::check_repeats(&driver, Build::Std, &committed, *model, SANITIZED_REPEATS))
+    {
+        let verdict = verdict?;
+        println!("{verdict}");
+        if !verdict.problems.is_empty() {
+            failed += 1;
+            println!("  {}", verdict.problems.join("\n  "));
+        }
+    }
+    ensure!(failed == 0, "{failed} of {} models failed", models.len());
+    Ok(Ended::Passed)
+}
+
+fn drop_guards() -> anyhow::Result<Ended> {
+    if guards::run(true, &[])? { Ok(Ended::Passed) } else { bail!("a guard has no killer") }
+}
+
+fn verification() -> anyhow::Result<Ended> {
+    if tables::run(true)? { Ok(Ended::Passed) } else { bail!("run `cargo xtask verify`") }
+}
+
+/// A cargo of another toolchain. `CARGO` names that of the current one, so it goes through rustup.
+fn rustup_cargo(toolchain: &str, target_dir: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", toolchain, "cargo"]).current_dir(root()).env("CARGO_TARGET_DIR", target_dir);
+    for name in ["CARGO", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "RUSTUP_TOOLCHAIN"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn has_toolchain(toolchain: &str) -> bool {
+    Command::new("rustup")
+        .args(["run", toolchain, "rustc", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn stdout(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output().with_context(|| format!("{:?} cannot be started", command.get_program()))?;
+    ensure!(output.status.success(), "{:?}: {}", command.get_program(), output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
