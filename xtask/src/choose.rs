@@ -12,7 +12,7 @@ use loom_tests::plan::{Bound, Build, Plan};
 use loom_tests::record::{Committed as _, ModelRecord, Scenarios, ShuttleRecord};
 use loom_tests::report::Report;
 use loom_tests::scenario::{Model, Order, models};
-use loom_tests::verdict::random_and_pct;
+use loom_tests::verdict::{ORDERS_DIFFER, random_and_pct};
 use pollproof_models::scenarios::select;
 use pollproof_models::show::bar;
 
@@ -119,6 +119,9 @@ fn choose(
         }
     }
     let (bound, [forward, reverse]) = best;
+    if bound == Bound::Unbounded && forward.outcomes != reverse.outcomes {
+        return Ok(Err(ORDERS_DIFFER.to_owned()));
+    }
     let mut record = ModelRecord {
         id: model.id(),
         bound,

@@ -18,10 +18,10 @@ pub struct Word(AtomicU32);
 /// The valid states of SPEC.md, where checking them costs nobody anything.
 #[inline(always)]
 fn check(left_behind: Snapshot) {
-    if cfg!(any(loom, shuttle, debug_assertions)) {
-        if let Some(rule) = left_behind.broken_rule() {
-            panic!("{rule}, but the word is {left_behind}");
-        }
+    if cfg!(any(loom, shuttle, debug_assertions))
+        && let Some(rule) = left_behind.broken_rule()
+    {
+        panic!("{rule}, but the word is {left_behind}");
     }
 }
 

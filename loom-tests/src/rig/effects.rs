@@ -221,6 +221,8 @@ impl Effects for World {
         assert!(kernel.registered, "a DEL of what is not registered");
         kernel.registered = false;
         kernel.dels += 1;
+        drop(kernel);
+        self.watched_step();
     }
 
     fn append(&self) {

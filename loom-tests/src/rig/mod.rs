@@ -66,6 +66,9 @@ pub struct User {
     pub room: u64,
     /// Whether the scenario is about output: then what the kernel reports is a visible step too.
     pub output: bool,
+    /// Whether two roles meet in the kernel (two peers' steps, or a look that finds the fd gone from epoll):
+    /// then these, and the DEL, are visible steps.
+    pub watched: bool,
     /// Inside OnPrepare.
     pub on_prepare: Act,
     /// Inside OnConnect.
@@ -87,6 +90,7 @@ impl Default for User {
             callbacks: 1,
             room: 0,
             output: false,
+            watched: false,
             on_prepare: quiet,
             on_connect: quiet,
             on_request: quiet,
@@ -277,7 +281,14 @@ impl World {
 
     /// Makes the kernel's state at this point a step that the checkers order.
     fn kernel_step(&self) {
-        if self.inner.user.output {
+        if self.inner.user.output || self.inner.user.watched {
+            self.mark();
+        }
+    }
+
+    /// The same for what the peer does, and for the DEL, where a scenario says that it matters.
+    fn watched_step(&self) {
+        if self.inner.user.watched {
             self.mark();
         }
     }
@@ -314,18 +325,21 @@ impl World {
     /// The peer sends a segment, and a poller reports it.
     pub fn data(&self) {
         self.kernel().inbox += 1;
+        self.watched_step();
         self.poll();
     }
 
     /// The peer shuts down its writing side, and a poller reports it.
     pub fn eof(&self) {
         self.kernel().eof = true;
+        self.watched_step();
         self.poll();
     }
 
     /// The peer is gone, and a poller reports it.
     pub fn hup(&self) {
         self.kernel().gone = true;
+        self.watched_step();
         self.poll();
     }
 
@@ -354,6 +368,7 @@ impl World {
 
     /// One event, and no second look.
     pub fn event_once(&self) {
+        self.kernel_step();
         let event = self.kernel().poll();
         if let Some(event) = event {
             self.poll_in(event);

@@ -40,7 +40,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline, Spawned],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { handler: false, ..User::default() });
+            let world = World::connected(setup, User { handler: false, watched: true, ..User::default() });
             let setter = world.role(|w| w.set_handler(1));
             setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
             let outcome = world.end();

@@ -1,0 +1,111 @@
+//! The rules of protocol code that a lint does not see: no way around the facade, no operation that the
+//! checkers are blind for, a reason beside every ordering and every `unsafe`.
+//!
+//! SPEC: A1, one kind of access; SPEC: A2, no loop around one.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::path::{Path, PathBuf};
+
+fn files(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder of the workspace") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+/// What checked modules must not contain, re-exports included.
+const FORBIDDEN: &[&str] = &[
+    "std::sync::atomic",
+    "core::sync::atomic",
+    "std::sync::Mutex",
+    "std::sync::RwLock",
+    "std::sync::Condvar",
+    "std::sync::Arc",
+    "std::sync::mpsc",
+    "std::sync::{",
+    "use std::sync",
+    "std::thread",
+    "SeqCst",
+    "compare_exchange",
+    "fetch_update",
+    ".swap(",
+    "static mut",
+];
+
+fn forbidden(text: &str) -> Vec<String> {
+    let code = text.lines().filter(|line| !is_comment(line));
+    code.filter(|line| FORBIDDEN.iter().any(|word| line.contains(word))).map(str::to_owned).collect()
+}
+
+/// Lines with one of `words` and no comment with `reason` on them or in the five lines above.
+fn without_reason(text: &str, words: &[&str], reason: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let reasoned = |at: usize| lines[at.saturating_sub(5)..=at].iter().any(|line| line.contains(reason));
+    (0..lines.len())
+        .filter(|&at| !is_comment(lines[at]) && words.iter().any(|word| lines[at].contains(word)) && !reasoned(at))
+        .map(|at| lines[at].to_owned())
+        .collect()
+}
+
+const ATOMIC: &[&str] = &[".fetch_or(", ".fetch_and(", ".fetch_add(", ".load(", ".store("];
+
+#[test]
+fn the_protocol_has_no_way_around_the_facade() {
+    for (path, text) in files("core/src/protocol") {
+        let found = forbidden(&text);
+        assert!(found.is_empty(), "{}: {found:#?}", path.display());
+    }
+}
+
+#[test]
+fn every_atomic_operation_names_its_partner() {
+    for (path, text) in files("core/src") {
+        let found = without_reason(&text, ATOMIC, "// Ordering:");
+        assert!(found.is_empty(), "{}: no `// Ordering:` at {found:#?}", path.display());
+    }
+}
+
+#[test]
+fn every_unsafe_says_why() {
+    for folder in ["core/src", "loom-tests/src"] {
+        for (path, text) in files(folder) {
+            let found = without_reason(&text, &["unsafe {", "unsafe impl"], "Safety:");
+            assert!(found.is_empty(), "{}: no `// Safety:` at {found:#?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_word_is_changed_by_two_kinds_of_operation_in_one_file() {
+    for (path, text) in files("core/src/protocol") {
+        let code: Vec<&str> = text.lines().filter(|line| !is_comment(line)).collect();
+        let count = |word: &str| code.iter().filter(|line| line.contains(word)).count();
+        let home = path.ends_with("transitions.rs");
+        assert_eq!(count(".fetch_or("), usize::from(home), "{}", path.display());
+        assert_eq!(count(".fetch_and("), usize::from(home), "{}", path.display());
+        assert_eq!(count(".load(") + count(".store("), 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn the_checks_bite() {
+    assert_eq!(forbidden("pub use std::sync::Mutex as Lock;").len(), 1);
+    assert_eq!(forbidden("// std::sync::Mutex in prose").len(), 0);
+    assert_eq!(without_reason("word.fetch_or(1, AcqRel)", ATOMIC, "// Ordering:").len(), 1);
+    assert_eq!(without_reason("// Ordering: x\nword.fetch_or(1, AcqRel)", ATOMIC, "// Ordering:").len(), 0);
+}

@@ -1,0 +1,142 @@
+//! SPEC.md against the code: every clause is carried and checked somewhere, and no reference is dead.
+//!
+//! A clause is a list item that begins with its bold id. It is *carried* where `core/src` cites it, and
+//! *checked* where a scenario lists it or a test says `SPEC:` and its id. Not here: whether the check is
+//! any good; that is what `cargo xtask guards` asks.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The text of every Rust file below `folder`.
+fn sources(folder: &str) -> String {
+    let mut text = String::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder of the workspace") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                text += &read(path);
+            }
+        }
+    }
+    text
+}
+
+fn matches(pattern: &str, text: &str) -> BTreeSet<String> {
+    let pattern = Regex::new(pattern).expect("a pattern");
+    pattern.captures_iter(text).map(|found| found[1].to_owned()).collect()
+}
+
+/// What is wrong with a specification, given what carries it, what checks it, and which scenarios exist.
+fn problems(spec: &str, core: &str, checks: &BTreeSet<String>, scenarios: &BTreeSet<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let clauses: Vec<String> = Regex::new(r"(?m)^- \*\*([A-Z]\d+)\*\* \S")
+        .expect("a pattern")
+        .captures_iter(spec)
+        .map(|clause| clause[1].to_owned())
+        .collect();
+    let known: BTreeSet<String> = clauses.iter().cloned().collect();
+    if known.is_empty() {
+        found.push("there is no clause".to_owned());
+    }
+    if known.len() < clauses.len() {
+        found.push("a clause id stands twice".to_owned());
+    }
+    // Only what looks like a citation: in brackets, in a list, or behind `SPEC:`.
+    let cited: BTreeSet<String> = matches(r"[(, ]([A-Z]\d)(?:[,)]|$)", core);
+    for id in &known {
+        if !cited.contains(id) {
+            found.push(format!("{id} is carried by nothing in core/src"));
+        }
+        if !checks.contains(id) {
+            found.push(format!("{id} is checked by nothing"));
+        }
+    }
+    for id in cited.union(checks) {
+        if !known.contains(id) {
+            found.push(format!("{id} is cited and is no clause"));
+        }
+    }
+    for name in matches(r"`scenario:([a-z0-9-]+)`", spec) {
+        if !scenarios.contains(&name) {
+            found.push(format!("scenario {name} is named and does not exist"));
+        }
+    }
+    for row in spec.lines().filter(|line| line.starts_with('|')) {
+        if row.trim_matches('|').split('|').any(|cell| cell.trim().is_empty()) {
+            found.push(format!("a cell is empty: {row}"));
+        }
+    }
+    found
+}
+
+fn scenarios() -> BTreeSet<String> {
+    loom_tests::all().iter().map(|scenario| scenario.name.to_owned()).collect()
+}
+
+fn checks() -> BTreeSet<String> {
+    let listed = loom_tests::all().into_iter().flat_map(|scenario| scenario.clauses.iter().map(|id| id.to_string()));
+    let tests = ["core/tests", "loom-tests/tests", "proptest/tests", "xtask/tests"].map(sources).concat();
+    listed.chain(matches(r"SPEC: ([A-Z]\d)", &tests)).collect()
+}
+
+#[test]
+fn every_clause_is_carried_and_checked_and_no_reference_is_dead() {
+    let found = problems(&read("SPEC.md"), &sources("core/src"), &checks(), &scenarios());
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_published_names_all_have_a_row() {
+    let spec = read("SPEC.md");
+    let chapter = spec.split("## 5. From the published names").nth(1).expect("the chapter").split("\n## 6").next();
+    let rows = matches(r"(?m)^\| (.+?) \|", chapter.expect("its text")).into_iter().collect::<Vec<_>>().join("\n");
+    let names = "lock( unlock( stop( status( force( closeBy( getState setState changeState( isActive triggerRead \
+                 triggerWrite waitReadSize closeCallback(";
+    for name in names.split_whitespace() {
+        assert!(rows.contains(name), "{name} has no row");
+    }
+    (1..=10).for_each(|step| assert!(rows.contains(&format!("step {step}:")), "step {step} has no row"));
+    (1..=3).for_each(|case| assert!(rows.contains(&format!("case {case}:")), "case {case} has no row"));
+}
+
+#[test]
+fn every_path_in_the_documents_exists() {
+    for document in ["README.md", "SPEC.md", "VERIFICATION.md", "CHANGELOG.md"] {
+        for path in matches(r"`((?:core|models|loom-tests|proptest|benches|xtask)/[A-Za-z0-9_./-]+)`", &read(document))
+        {
+            assert!(root().join(&path).exists(), "{document} names {path}, which does not exist");
+        }
+    }
+}
+
+#[test]
+fn the_check_bites() {
+    let set = |ids: &[&str]| ids.iter().map(|id| id.to_string()).collect::<BTreeSet<_>>();
+    let spec = "- **S1** One.\n| a | b |\n`scenario:one`";
+    let bites = |spec: &str, core: &str, checks: &[&str], scenarios: &[&str]| {
+        problems(spec, core, &set(checks), &set(scenarios)).len()
+    };
+    assert_eq!(bites(spec, "// (S1)", &["S1"], &["one"]), 0);
+    assert_eq!(bites(spec, "//", &["S1"], &["one"]), 1, "not carried");
+    assert_eq!(bites(spec, "// (S1)", &[], &["one"]), 1, "not checked");
+    assert_eq!(bites(spec, "// (S1, S2)", &["S1"], &["one"]), 1, "a dead citation");
+    assert_eq!(bites(spec, "// (S1)", &["S1", "S3"], &["one"]), 1, "a dead check");
+    assert_eq!(bites(spec, "// (S1)", &["S1"], &[]), 1, "a dead scenario");
+    assert_eq!(bites("- **S1** One.\n| a | |", "// (S1)", &["S1"], &[]), 1, "an empty cell");
+    assert_eq!(bites("- **S1** One.\n- **S1** Two.", "// (S1)", &["S1"], &[]), 1, "a double id");
+}
