@@ -37,6 +37,10 @@ impl<T> Clone for Shared<T> {
 impl<T> Deref for Shared<T> {
     type Target = T;
 
+    #[cfg_attr(
+        not(any(loom, shuttle)),
+        allow(clippy::needless_borrow, reason = "on plain threads the handle is a reference")
+    )]
     fn deref(&self) -> &T {
         &self.0
     }

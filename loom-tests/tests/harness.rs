@@ -2,13 +2,16 @@
 //!
 //! For: each way in which a model can fail, seen failing; each difference from the committed file, seen
 //! reported. Not for: the protocol.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "not explored by a checker")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use loom_tests::driver::{Driver, End, Run};
 use loom_tests::plan::{Bound, Build, Plan};
-use loom_tests::record::{ModelRecord, Scenarios, ShuttleRecord};
+use loom_tests::record::Scenarios;
+#[cfg(any(loom, shuttle))]
+use loom_tests::record::{ModelRecord, ShuttleRecord};
 use loom_tests::scenario::{Model, Order, models};
 use loom_tests::selftest;
 use loom_tests::verdict::check;

@@ -244,7 +244,7 @@ fn a_load_before_an_rmw_hides_other_loads() {
 }
 
 /// State that loom does not see is a dependency that it does not know: the two orders of a std mutex are not
-/// both explored. What a scenario's control flow rests on must be the facade's.
+/// both explored. (The load is a point at which shuttle may switch; loads do not depend on each other.) What a scenario's control flow rests on must be the facade's.
 #[test]
 fn a_dependency_through_std_is_invisible() {
     let both_orders = |seen_by_the_checker: bool| {
@@ -252,10 +252,14 @@ fn a_dependency_through_std_is_invisible() {
             let state = (StdMutex::new(0), Mutex::new(0), AtomicU32::new(0));
             let (_, second) = pair(
                 state,
-                move |(hidden, seen, _)| {
+                move |(hidden, seen, step)| {
+                    let _ = step.load(Relaxed);
                     if seen_by_the_checker { *lock(seen) = 1 } else { *hidden.lock().unwrap() = 1 }
                 },
-                move |(hidden, seen, _)| if seen_by_the_checker { *lock(seen) } else { *hidden.lock().unwrap() },
+                move |(hidden, seen, step)| {
+                    let _ = step.load(Relaxed);
+                    if seen_by_the_checker { *lock(seen) } else { *hidden.lock().unwrap() }
+                },
             );
             second.to_string()
         })

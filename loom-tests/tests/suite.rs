@@ -3,6 +3,7 @@
 //! For: `cargo test`, `RUSTFLAGS="--cfg loom" cargo test`, `RUSTFLAGS="--cfg shuttle" cargo test`, and
 //! nextest. Each model is one test and prints one line; beside them stand the tests that the suite is
 //! not green because it is empty.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "not explored by a checker")]
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use loom_tests::scenario::{Model, models};
 use loom_tests::{all, verdict};
 
 /// Fewer models than this, and something is cut off that should not be.
-const AT_LEAST: usize = 0;
+const AT_LEAST: usize = 90;
 
 static COMMITTED: LazyLock<anyhow::Result<Scenarios>> = LazyLock::new(Scenarios::load);
 

@@ -3,6 +3,7 @@
 //!
 //! Not here: interleavings. Each step is over before the next begins.
 #![cfg(not(any(loom, shuttle)))]
+#![allow(clippy::disallowed_types, reason = "the strategies of proptest are built from them; nothing here is explored")]
 
 use loom_tests::rig::{self, User, World, closes, panics, quiet};
 use loom_tests::scenario::{Order, Runner, Setup};

@@ -1,5 +1,6 @@
 //! The trigger against a model of one wait at a time: a token belongs to the wait that it was given in.
 #![cfg(not(any(loom, shuttle)))]
+#![allow(clippy::disallowed_types, reason = "the strategies of proptest are built from them; nothing here is explored")]
 
 use pollproof::protocol::trigger::{Ticket, Trigger, Wake};
 use proptest::prelude::*;

@@ -26,7 +26,7 @@ impl World {
     /// Uses the fd, which must be open and stay so meanwhile.
     fn use_fd(&self) {
         self.inner.fd.with(|_| ());
-        assert!(!self.kernel().closed, "use of a closed fd");
+        assert!(!self.peek().closed, "use of a closed fd");
     }
 
     /// Consumes whole packets, reading each segment. Returns how many segments it took, and how many
@@ -52,6 +52,10 @@ impl Effects for World {
     }
 
     fn run_task(&self, at: Snapshot) {
+        if self.inner.runner == Runner::Spawned {
+            // How many tasks there are steers what follows.
+            self.mark();
+        }
         let mut record = self.record();
         // loom has five threads: with two roles and main, two tasks; then the caller runs the section,
         // as a full pool may.
@@ -145,7 +149,7 @@ impl Effects for World {
             assert_eq!(record.closes, 1, "close callbacks twice");
             assert!(!record.in_connect && !record.in_request && !record.in_disconnect);
         }
-        let kernel = self.kernel();
+        let kernel = self.peek();
         assert!(!kernel.registered, "the close callbacks run before the DEL");
         drop(kernel);
         // Alone with everything that callbacks use.
@@ -171,7 +175,7 @@ impl Effects for World {
         self.inner.producer.with_mut(|_| ());
         self.inner.consumer.with_mut(|_| ());
         self.inner.mask.with_mut(|_| ());
-        let mut kernel = self.kernel();
+        let mut kernel = self.peek();
         assert!(!kernel.closed, "the fd is closed twice");
         kernel.closed = true;
         drop(kernel);
@@ -182,15 +186,19 @@ impl Effects for World {
 
     fn read(&self, _owner: bool) -> Input {
         self.use_fd();
-        self.inner.reader.with_mut(|_| ());
         let input = self.kernel().read();
         if input == Input::Data {
-            // Ordering: Relaxed; only the holder of READING writes it.
-            let at = self.inner.produced.load(Ordering::Relaxed);
+            // Safety: under READING (N3).
+            let at = self.inner.reader.with_mut(|read| unsafe {
+                *read += 1;
+                *read
+            });
             // Safety: nobody reads a segment before it is counted (N3).
-            self.inner.segments[at as usize].with_mut(|segment| unsafe { *segment = at + 1 });
+            self.inner.segments[at as usize - 1].with_mut(|segment| unsafe { *segment = at });
             // Ordering: Release, partner: the Acquire of `produced`.
             self.inner.produced.fetch_add(1, Ordering::Release);
+        } else {
+            self.inner.reader.with_mut(|_| ());
         }
         input
     }
@@ -221,8 +229,6 @@ impl Effects for World {
         assert!(kernel.registered, "a DEL of what is not registered");
         kernel.registered = false;
         kernel.dels += 1;
-        drop(kernel);
-        self.watched_step();
     }
 
     fn append(&self) {
@@ -266,10 +272,10 @@ impl Effects for World {
         // Safety: under MOD (I1).
         self.inner.mask.with_mut(|mask| unsafe { *mask = (readable, writable) });
         let mut kernel = self.kernel();
-        assert!(kernel.registered, "a MOD of what is not registered");
-        kernel.mask = (readable, writable);
-        drop(kernel);
-        self.kernel_step();
+        // ENOENT otherwise: a MOD that was under way when the DEL came, which changes nothing.
+        if kernel.registered {
+            kernel.mask = (readable, writable);
+        }
     }
 
     fn read_trigger(&self) -> &Trigger {

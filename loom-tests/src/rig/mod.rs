@@ -64,11 +64,8 @@ pub struct User {
     pub callbacks: u32,
     /// Bytes that the socket takes at first.
     pub room: u64,
-    /// Whether the scenario is about output: then what the kernel reports is a visible step too.
+    /// Whether the scenario is about output: then who sends, and when, is part of the outcome.
     pub output: bool,
-    /// Whether two roles meet in the kernel (two peers' steps, or a look that finds the fd gone from epoll):
-    /// then these, and the DEL, are visible steps.
-    pub watched: bool,
     /// Inside OnPrepare.
     pub on_prepare: Act,
     /// Inside OnConnect.
@@ -90,7 +87,6 @@ impl Default for User {
             callbacks: 1,
             room: 0,
             output: false,
-            watched: false,
             on_prepare: quiet,
             on_connect: quiet,
             on_request: quiet,
@@ -142,6 +138,7 @@ struct Inner {
     runner: Runner,
     user: User,
     marks: AtomicU32,
+    system_calls: AtomicU32,
     produced: AtomicU64,
     queued: AtomicU64,
     sent: AtomicU64,
@@ -149,7 +146,8 @@ struct Inner {
     serial: UnsafeCell<Serial>,
     context: UnsafeCell<u64>,
     disconnecting: UnsafeCell<()>,
-    reader: UnsafeCell<()>,
+    /// How many segments the holder of `READING` has read.
+    reader: UnsafeCell<u64>,
     producer: UnsafeCell<()>,
     consumer: UnsafeCell<u64>,
     mask: UnsafeCell<(bool, bool)>,
@@ -189,6 +187,7 @@ impl World {
                 runner: setup.runner,
                 user,
                 marks: AtomicU32::new(0),
+                system_calls: AtomicU32::new(0),
                 produced: AtomicU64::new(0),
                 queued: AtomicU64::new(0),
                 sent: AtomicU64::new(0),
@@ -196,7 +195,7 @@ impl World {
                 serial: UnsafeCell::new(Serial { handler: user.handler.into(), ..Serial::default() }),
                 context: UnsafeCell::new(0),
                 disconnecting: UnsafeCell::new(()),
-                reader: UnsafeCell::new(()),
+                reader: UnsafeCell::new(0),
                 producer: UnsafeCell::new(()),
                 consumer: UnsafeCell::new(0),
                 mask: UnsafeCell::new((true, false)),
@@ -265,7 +264,16 @@ impl World {
         self.role(|world| world.hup())
     }
 
+    /// A step in the kernel. It steers what roles do, so the checkers must see and order it: loom's
+    /// reduction skips interleavings of what it does not see.
     fn kernel(&self) -> std::sync::MutexGuard<'_, Kernel> {
+        // Ordering: Relaxed; it orders itself and nothing else.
+        self.inner.system_calls.fetch_add(1, Ordering::Relaxed);
+        self.peek()
+    }
+
+    /// The kernel's state for an assertion, which steers nothing.
+    fn peek(&self) -> std::sync::MutexGuard<'_, Kernel> {
         self.inner.kernel.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -277,20 +285,6 @@ impl World {
     fn mark(&self) -> u32 {
         // Ordering: Relaxed; the marks order themselves and nothing else.
         self.inner.marks.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Makes the kernel's state at this point a step that the checkers order.
-    fn kernel_step(&self) {
-        if self.inner.user.output || self.inner.user.watched {
-            self.mark();
-        }
-    }
-
-    /// The same for what the peer does, and for the DEL, where a scenario says that it matters.
-    fn watched_step(&self) {
-        if self.inner.user.watched {
-            self.mark();
-        }
     }
 
     fn event(&self, name: impl std::fmt::Display) {
@@ -325,28 +319,24 @@ impl World {
     /// The peer sends a segment, and a poller reports it.
     pub fn data(&self) {
         self.kernel().inbox += 1;
-        self.watched_step();
         self.poll();
     }
 
     /// The peer shuts down its writing side, and a poller reports it.
     pub fn eof(&self) {
         self.kernel().eof = true;
-        self.watched_step();
         self.poll();
     }
 
     /// The peer is gone, and a poller reports it.
     pub fn hup(&self) {
         self.kernel().gone = true;
-        self.watched_step();
         self.poll();
     }
 
     /// The peer takes `bytes`, and a poller reports what that makes of the socket.
     pub fn peer_takes(&self, bytes: u64) {
         self.kernel().room += bytes;
-        self.kernel_step();
         self.poll();
     }
 
@@ -355,7 +345,6 @@ impl World {
     pub fn poll(&self) -> bool {
         let mut any = false;
         loop {
-            self.kernel_step();
             let Some(event) = self.kernel().poll() else { return any };
             any = true;
             let sent = event.writable && output::writable(self);
@@ -368,7 +357,6 @@ impl World {
 
     /// One event, and no second look.
     pub fn event_once(&self) {
-        self.kernel_step();
         let event = self.kernel().poll();
         if let Some(event) = event {
             self.poll_in(event);

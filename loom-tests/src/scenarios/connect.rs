@@ -81,7 +81,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let user = User { on_connect: closes, watched: true, ..User::default() };
+            let user = User { on_connect: closes, ..User::default() };
             let world = World::registered(setup, user);
             let acceptor = world.clone();
             setup.race(

@@ -51,7 +51,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { watched: true, ..User::default() });
+            let world = World::connected(setup, User::default());
             world.peer_sends();
             let first = world.role(|w| {
                 w.poll();
@@ -96,7 +96,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline, Spawned],
         race: true,
         body: |setup| {
-            let user = User { packet: 2, watched: true, ..User::default() };
+            let user = User { packet: 2, ..User::default() };
             let world = World::connected(setup, user);
             setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
             let outcome = world.end();
@@ -131,7 +131,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { watched: true, ..User::default() });
+            let world = World::connected(setup, User::default());
             (0..3).for_each(|_| world.peer_sends());
             setup.race(|| {}, vec![world.role(|w| w.event_once()), world.role(|w| w.event_once())]);
             let read = world.segments_read();

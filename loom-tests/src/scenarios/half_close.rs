@@ -57,7 +57,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { watched: true, ..User::default() });
+            let world = World::connected(setup, User::default());
             setup.race(|| {}, vec![world.role(|w| w.eof()), world.hanger_up()]);
             let outcome = world.end();
             assert_eq!(world.count("disconnect"), 1, "{outcome}");

@@ -37,10 +37,10 @@ pub const SCENARIOS: &[Scenario] = &[
         chapter: "Handlers",
         clauses: &["R2", "N1"],
         sentence: "A first handler is called for data that came before it, or with it.",
-        runners: &[Inline, Spawned],
+        runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { handler: false, watched: true, ..User::default() });
+            let world = World::connected(setup, User { handler: false, ..User::default() });
             let setter = world.role(|w| w.set_handler(1));
             setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
             let outcome = world.end();

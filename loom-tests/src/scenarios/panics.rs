@@ -22,7 +22,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline, Spawned],
         race: true,
         body: |setup| {
-            let user = User { on_request: panics, watched: true, ..User::default() };
+            let user = User { on_request: panics, ..User::default() };
             against(setup, user, |w| vec![w.role(|w| w.data()), w.hanger_up()])
         },
     },
@@ -52,7 +52,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let user = User { on_connect: panics, watched: true, ..User::default() };
+            let user = User { on_connect: panics, ..User::default() };
             let world = World::registered(setup, user);
             let acceptor = world.clone();
             setup.race(|| acceptor.connect(), vec![world.hanger_up()]);
@@ -104,7 +104,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let user = User { on_disconnect: panics, watched: true, ..User::default() };
+            let user = User { on_disconnect: panics, ..User::default() };
             let outcome = against(setup, user, |w| vec![w.role(|w| w.data()), w.hanger_up()]);
             assert!(outcome.contains("USER"), "{outcome}");
             outcome

@@ -14,7 +14,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline, Spawned],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { watched: true, ..User::default() });
+            let world = World::connected(setup, User::default());
             setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
             let outcome = world.end();
             assert!((1..=2).contains(&world.requests()), "{outcome}");
