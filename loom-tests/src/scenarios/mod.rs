@@ -1,6 +1,6 @@
 //! The scenarios, one module a chapter of SPEC.md.
 //!
-//! A module is added by one `mod` line and by its list in [`CHAPTERS`].
+//! A module is added by one `mod` line and by its list in `CHAPTERS`.
 
 mod closing;
 mod connect;
