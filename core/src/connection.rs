@@ -64,6 +64,11 @@ impl Conn {
 /// A handle of one connection. Clones are handles of the same one; keeping one after the connection is
 /// over keeps a little memory and nothing else.
 ///
+/// Every call may be made from any thread and inside any callback. None waits for another thread, but
+/// [`send`](Self::send), [`close`](Self::close), [`shutdown`](Self::shutdown) and
+/// [`detach`](Self::detach) may run callbacks of this connection before they return, when they are the
+/// last to use it: call them without holding a lock that a callback takes.
+///
 /// ```
 /// use pollproof::{Io, Server};
 ///

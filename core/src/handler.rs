@@ -11,9 +11,10 @@ use crate::connection::Connection;
 use crate::reactor::held::Held;
 use crate::sync::Arc;
 
-/// A server's callbacks. They run on polling threads, unless a comment says otherwise; one that blocks
-/// holds up every connection of its poller. A panic in any of them closes its connection and nothing else
-/// (P1).
+/// A server's callbacks. As a rule they run on polling threads, where one that blocks holds up every
+/// connection of its poller; what a connection's end still has to do may run on whichever thread was the
+/// last to use it, inside a [`Connection::send`], `close` or `shutdown`. A panic in any of them closes its
+/// connection and nothing else (P1).
 ///
 /// ```
 /// use pollproof::{Connection, Handler, Io, Server};

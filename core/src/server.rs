@@ -96,6 +96,11 @@ impl Server {
         Self { shared: Arc::new(shared), local: Arc::new(local) }
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Begins to build a server.
     ///
     /// ```

@@ -59,6 +59,7 @@ fn out_of_fds_it_pauses_keeps_serving_and_recovers() {
     for round in 0..50_u8 {
         clients.iter_mut().for_each(|client| common::ping(client, &[round; 100]));
     }
+    example.assert_sleeps("out of fds");
     drop(clients);
     // Each one that leaves makes room for one that waits.
     for mut client in waiting {
@@ -78,7 +79,9 @@ fn a_reader_that_comes_late_gets_everything() {
     // Its output is parked; others are served.
     let mut other = TcpStream::connect(&example.address).expect("a connection");
     common::ping(&mut other, &message[..100]);
+    example.assert_sleeps("output parked");
     late.shutdown(std::net::Shutdown::Write).expect("a shutdown");
+    example.assert_sleeps("output parked after the end of the stream");
     let mut back = Vec::new();
     late.read_to_end(&mut back).expect("the rest");
     assert!(back == message, "{} bytes of {}", back.len(), message.len());

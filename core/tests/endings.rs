@@ -1,4 +1,4 @@
-//! How connections end: closes from inside and outside, panics, detach, shutdown. Each callback once.
+//! How connections end: closes from inside and outside, panics, detach. Each callback once.
 
 #![cfg(all(feature = "net", not(any(loom, shuttle))))]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]
@@ -7,10 +7,8 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Sender, channel};
 
 use common::{Event, LONG, Step, client, end, ping, telling, to_end};
 use nix::sys::socket::{getsockopt, sockopt::TcpNoDelay};
@@ -200,93 +198,23 @@ fn detach_hands_the_fd_back_with_what_was_read() {
     assert_eq!((&answer, unread.as_slice(), unsent.as_slice()), (b"OK", b"read ahead".as_slice(), b"".as_slice()));
     let seen = events.until(|event| *event == Event::Close(0));
     assert_eq!(of_first(&seen), ["prepare", "connect", "request", "close"]);
-    end(&server);
     // It is ours: out of epoll, open, and nobody reads from it.
     let mut stream = TcpStream::from(fd);
     assert_eq!(getsockopt(&stream, TcpNoDelay), Ok(true), "inherited from the listener");
     stream.set_nonblocking(false).expect("blocking");
     peer.write_all(b"more").expect("a write");
+    // The poller polls meanwhile, and does not hear of it.
+    let mut other = client(&server);
+    other.write_all(b"UPGR").expect("a write");
+    other.read_exact(&mut answer).expect("an answer");
+    assert_eq!(server.stats().stale_events, 0);
     let mut more = [0; 4];
     stream.read_exact(&mut more).expect("bytes");
     assert_eq!(&more, b"more");
+    end(&server);
     stream.write_all(b"and back").expect("a write");
     drop(stream);
     assert_eq!(to_end(&mut peer), b"and back");
-}
-
-/// A request that takes until it is let go.
-struct Slow {
-    began: Sender<()>,
-    go: Mutex<Receiver<()>>,
-}
-
-impl Step for Slow {
-    fn request(&self, io: &mut Io<'_>) {
-        if io.data() == b"slow" {
-            self.began.send(()).expect("the test waits");
-            self.go.lock().expect("whole").recv_timeout(LONG).expect("the test lets it go");
-            common::echo(io);
-        }
-    }
-}
-
-#[test]
-fn shutdown_answers_the_busy_and_closes_the_idle() {
-    let (began, begins) = channel();
-    let (go, gate) = channel();
-    let (server, events) = telling(2, Slow { began, go: Mutex::new(gate) });
-    let (mut busy, mut idle) = (client(&server), client(&server));
-    events.until(|event| *event == Event::Connect(1));
-    busy.write_all(b"slow").expect("a write");
-    begins.recv_timeout(LONG).expect("the request");
-    let handle = server.clone();
-    let ends = std::thread::spawn(move || handle.shutdown(LONG));
-    // The idle one is closed while the busy one is at work.
-    assert_eq!(to_end(&mut idle), b"");
-    go.send(()).expect("it waits");
-    assert_eq!(to_end(&mut busy), b"slow");
-    let ended = ends.join().expect("no panic").expect("a shutdown");
-    assert_eq!((ended.cut, ended.left), (0, 0));
-    let again = server.shutdown(LONG).expect("a second shutdown");
-    assert_eq!((again.cut, again.left), (0, 0));
-    server.run().expect("over at once");
-    let address = server.local_addr().to_string();
-    Server::builder().on_request(common::echo).bind(&address).expect("the port is free");
-}
-
-#[test]
-fn shutdown_cuts_what_is_not_over_in_time() {
-    let (began, _begins) = channel();
-    let (_go, gate) = channel();
-    let (server, events) = telling(1, Slow { began, go: Mutex::new(gate) });
-    let mut half = client(&server);
-    half.write_all(b"sl").expect("a write");
-    events.until(|event| matches!(event, Event::Request(0, 2)));
-    let ended = server.shutdown(Duration::from_millis(50)).expect("a shutdown");
-    assert_eq!((ended.cut, ended.left), (1, 0));
-    // Closed with a byte unread or not, it is over.
-    let _ = half.read_to_end(&mut Vec::new());
-    assert_eq!(events.until(|event| *event == Event::Close(0)).len(), 1);
-}
-
-#[test]
-fn shutdown_inside_a_callback_is_an_error() {
-    let (sender, errors) = channel();
-    let slot: &'static Mutex<Option<Server>> = Box::leak(Box::new(Mutex::new(None)));
-    let handler = move |io: &mut Io<'_>| {
-        let server = slot.lock().expect("whole").clone().expect("set before");
-        let errors = [server.shutdown(LONG).map(drop), server.run()];
-        sender.send(errors).expect("the test waits");
-        common::echo(io);
-    };
-    let server = Server::builder().on_request(handler).bind("127.0.0.1:0").expect("a port");
-    *slot.lock().expect("whole") = Some(server.clone());
-    server.spawn().expect("a thread");
-    ping(client(&server), b"x");
-    let [shutdown, run] = errors.recv_timeout(LONG).expect("both");
-    assert!(matches!(shutdown, Err(Error::OnPoller { call: "shutdown" })), "{shutdown:?}");
-    assert!(matches!(run, Err(Error::OnPoller { call: "run" })), "{run:?}");
-    end(&server);
 }
 
 #[test]
@@ -328,4 +256,54 @@ fn a_close_by_many_threads_at_once_is_one_close() {
     }
     end(&server);
     assert_eq!(closes.load(Ordering::Relaxed), ROUNDS);
+}
+
+#[test]
+fn a_peer_that_resets_after_its_half_close_is_gone() {
+    let (server, events) = telling(1, ());
+    let mut stream = client(&server);
+    // More than the sockets take, so that output is left when the peer goes.
+    stream.write_all(&common::pattern(16 << 20, 1)).expect("the server reads ahead");
+    stream.shutdown(Shutdown::Write).expect("a shutdown");
+    events.until(|event| *event == Event::Disconnect(0));
+    // With bytes unread, a close is a reset.
+    drop(stream);
+    events.until(|event| *event == Event::Close(0));
+    end(&server);
+}
+
+/// A context that holds its own connection, and tells when it is dropped.
+struct Holding(Connection, Sender<u64>);
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.1.send(self.0.id()).expect("the test waits");
+        panic!("on purpose");
+    }
+}
+
+struct Holder(Sender<u64>);
+
+impl pollproof::Handler for Holder {
+    type Context = Holding;
+
+    fn on_connect(&self, conn: &Connection) -> Holding {
+        Holding(conn.clone(), self.0.clone())
+    }
+
+    fn on_request(&self, _: &Holding, io: &mut Io<'_>) {
+        common::echo(io);
+    }
+}
+
+#[test]
+fn a_context_is_dropped_at_the_end_also_when_it_holds_its_connection() {
+    let (sender, dropped) = channel();
+    let server = Server::builder().handler(Holder(sender)).bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("a thread");
+    for id in 0..3 {
+        ping(client(&server), b"x");
+        assert_eq!(dropped.recv_timeout(LONG), Ok(id));
+    }
+    end(&server);
 }

@@ -94,21 +94,29 @@ fn half_a_packet_is_kept_and_calls_are_bounded() {
     let (server, events) = telling(1, Packets { want: 1000, calls: calls.clone() });
     let message = common::pattern(10_500, 9);
     let mut stream = client(&server);
-    let mut back = Vec::new();
+    assert_eq!((events.next(), events.next()), (Event::Prepare(0), Event::Connect(0)));
+    let (mut back, mut unread) = (Vec::new(), 0);
     for piece in message.chunks(300) {
+        // Each piece is one read and one call; one more for what a call left of a packet.
         stream.write_all(piece).expect("a write");
+        unread += piece.len();
+        assert_eq!(events.next(), Event::Request(0, unread));
+        if unread >= 1000 {
+            unread -= 1000;
+            if unread > 0 {
+                assert_eq!(events.next(), Event::Request(0, unread));
+            }
+            let mut packet = vec![0; 1000];
+            stream.read_exact(&mut packet).expect("a packet");
+            back.extend(packet);
+        }
     }
-    let mut whole = vec![0; 10_000];
-    stream.read_exact(&mut whole).expect("ten packets");
-    back.extend(whole);
     stream.shutdown(Shutdown::Write).expect("a shutdown");
-    back.extend(to_end(&mut stream));
-    assert!(back[..10_000] == message[..10_000]);
-    assert_eq!(&back[10_000..], b"!", "told once that this was all");
-    // At most once per read, which is at most once per write; once more for what a call left; once at the end.
-    let calls = calls.load(Ordering::Relaxed);
-    assert!(calls <= 35 + 10 + 1, "{calls} calls");
-    events.until(|event| *event == Event::Close(0));
+    assert_eq!(to_end(&mut stream), b"!", "told once that this was all");
+    assert!(back == message[..10_000]);
+    let last = [Event::Disconnect(0), Event::Request(0, 500), Event::Close(0)];
+    assert_eq!(events.until(|event| *event == Event::Close(0)), last);
+    assert_eq!(calls.load(Ordering::Relaxed), 35 + 7 + 1);
     end(&server);
 }
 
@@ -126,6 +134,62 @@ impl Step for Crumbs {
 fn a_handler_that_leaves_something_is_called_again() {
     let (server, _events) = telling(1, Crumbs);
     ping(client(&server), &common::pattern(5000, 5));
+    end(&server);
+}
+
+/// Puts its reply together from several pieces.
+struct Pieces;
+
+impl Step for Pieces {
+    fn request(&self, io: &mut Io<'_>) {
+        io.write(b"");
+        io.write(&io.data()[1..]);
+        io.write(b" and ");
+        io.write(&io.data()[..1]);
+        io.write(io.data());
+        assert!(io.data() != b"panic", "on purpose");
+        io.consume(io.data().len());
+    }
+}
+
+#[test]
+fn replies_are_put_together_in_order_and_never_mixed() {
+    let (server, events) = telling(1, Pieces);
+    for _ in 0..3 {
+        let mut lost = client(&server);
+        lost.write_all(b"panic").expect("a write");
+        assert_eq!(to_end(&mut lost), b"", "the reply of a call that panicked");
+        let mut stream = client(&server);
+        stream.write_all(b"abc").expect("a write");
+        let mut reply = [0; 11];
+        stream.read_exact(&mut reply).expect("a reply");
+        assert_eq!(&reply, b"bc and aabc");
+    }
+    end(&server);
+    drop(server);
+    assert_eq!(events.rest().iter().filter(|event| matches!(event, Event::Error(_))).count(), 3);
+}
+
+/// Writes a part of what it got, and nothing else.
+struct Part;
+
+impl Step for Part {
+    fn request(&self, io: &mut Io<'_>) {
+        io.write(&io.data()[2..5]);
+        io.consume(io.data().len());
+    }
+}
+
+#[test]
+fn a_reply_that_is_a_part_of_the_request_is_that_part() {
+    let (server, _events) = telling(1, Part);
+    let mut stream = client(&server);
+    for _ in 0..3 {
+        stream.write_all(b"abcdefg").expect("a write");
+        let mut reply = [0; 3];
+        stream.read_exact(&mut reply).expect("a reply");
+        assert_eq!(&reply, b"cde");
+    }
     end(&server);
 }
 
@@ -202,6 +266,26 @@ fn many_senders_lose_nothing_that_was_accepted() {
         assert_eq!(counts, [EACH * 1000, EACH * 1000, EACH * 1000, EACH * 1000, EACH]);
     }
     drop((stream, conn, conns));
+    end(&server);
+}
+
+/// Sends more than a socket takes before the fd is registered.
+struct Early(Vec<u8>);
+
+impl Step for Early {
+    fn prepare(&self, conn: &Connection) {
+        conn.send(&self.0).expect("a send");
+    }
+}
+
+#[test]
+fn on_prepare_may_send_more_than_the_socket_takes() {
+    let banner = common::pattern(8 << 20, 8);
+    let (server, _events) = telling(2, Early(banner.clone()));
+    let mut stream = client(&server);
+    let mut all = vec![0; banner.len()];
+    stream.read_exact(&mut all).expect("all of it");
+    assert!(all == banner);
     end(&server);
 }
 

@@ -263,9 +263,9 @@ impl Effects for Fx<'_> {
 
     fn finish(&self, hand_back: bool) {
         let conn = self.conn;
+        debug_assert_eq!(self.view.get(), 0, "the handler had it, or it was spilled");
         // Safety: TASK for ever, after FINAL (C4): nobody else uses what is freed here.
         let (unread, unsent, fd) = unsafe {
-            self.spill();
             let _ = self.guarded("drop of the context", || conn.service.forget());
             (conn.input.free(), conn.output.free(), conn.fd.with_mut(Option::take))
         };

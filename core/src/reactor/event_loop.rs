@@ -73,10 +73,9 @@ pub(crate) fn run(server: &Arc<Shared>, index: usize, mut acceptor: Option<Accep
 #[inline]
 fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
     let fx = Fx::polling(conn, local);
-    if ready.writable() {
-        output::writable(&fx);
-    }
-    if !ready.readable() {
+    // Writable, and nobody is parked: the connection was closed meanwhile, which the reader's step finds.
+    let stray = ready.writable() && !output::writable(&fx);
+    if !ready.readable() && !stray {
         return;
     }
     loop {

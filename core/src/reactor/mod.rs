@@ -20,3 +20,6 @@ pub(crate) mod event_loop;
 pub(crate) mod held;
 pub(crate) mod registration;
 pub(crate) mod sys;
+
+#[cfg(test)]
+mod steps;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -79,6 +79,20 @@ impl Example {
         children.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("one child")
     }
 
+    /// Whether it sleeps: it uses next to no processor time while nothing happens.
+    pub fn assert_sleeps(&self, why: &str) {
+        let ticks = || -> u64 {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("its times");
+            let after_name = &stat[stat.rfind(')').expect("a name")..];
+            after_name.split_whitespace().skip(12).take(2).map(|time| time.parse::<u64>().expect("ticks")).sum()
+        };
+        // 50 ticks of 10 ms pass; a loop that spins uses most of them, however busy the machine is.
+        let before = ticks();
+        std::thread::sleep(Duration::from_millis(500));
+        let used = ticks() - before;
+        assert!(used <= 10, "{why}: it used {used} of 50 ticks");
+    }
+
     fn fds(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("its fds").count()
     }
@@ -97,6 +111,16 @@ impl Example {
         assert!(self.child.wait().expect("its end").success(), "{rest}");
         let pairs = rest.split_whitespace().filter_map(|pair| pair.split_once('='));
         pairs.map(|(key, value)| (key.to_owned(), value.parse().expect("a number"))).collect()
+    }
+}
+
+impl Drop for Example {
+    /// A test that failed leaves no process behind.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill(Pid::from_raw(self.pid() as i32), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
     }
 }
 

@@ -1,0 +1,201 @@
+//! Steps of two parties in an order that real threads rarely take, on real sockets.
+//!
+//! The protocol's scenarios explore the order of everything that the word decides. What is checked here is
+//! this side of [`Effects`]: that bytes are where the next party looks for them.
+
+#![forbid(unsafe_code)]
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, channel};
+
+use super::effects::{Fx, Local};
+use super::registration::Token;
+use crate::Server;
+use crate::addr::Addr;
+use crate::connection::{Connection, Detached};
+use crate::protocol::effects::{Effects, Input, Ran, Sent};
+use crate::protocol::lifecycle::{self, Reading};
+use crate::protocol::output;
+use crate::protocol::process::{Progress, Unread};
+use crate::protocol::transitions::Word;
+use crate::protocol::trigger::Trigger;
+use crate::protocol::word::Snapshot;
+
+/// The poller's effects, with something that others do just after its read.
+struct Meanwhile<'a, F>(Fx<'a>, F);
+
+impl<F: Fn()> Effects for Meanwhile<'_, F> {
+    fn read(&self, owner: bool) -> Input {
+        let input = self.0.read(owner);
+        (self.1)();
+        input
+    }
+
+    fn word(&self) -> &Word {
+        self.0.word()
+    }
+    fn run_task(&self, at: Snapshot) {
+        self.0.run_task(at);
+    }
+    fn on_prepare(&self) -> Ran {
+        self.0.on_prepare()
+    }
+    fn register(&self) -> bool {
+        self.0.register()
+    }
+    fn on_connect(&self) -> Ran {
+        self.0.on_connect()
+    }
+    fn unread(&self) -> Option<Unread> {
+        self.0.unread()
+    }
+    fn progress<R>(&self, f: impl FnOnce(&mut Progress) -> R) -> R {
+        self.0.progress(f)
+    }
+    fn on_request(&self, last: bool) -> Ran {
+        self.0.on_request(last)
+    }
+    fn install_handler(&self) {
+        self.0.install_handler();
+    }
+    fn input_empty(&self) -> bool {
+        self.0.input_empty()
+    }
+    fn run_close_callbacks(&self) {
+        self.0.run_close_callbacks();
+    }
+    fn finish(&self, hand_back: bool) {
+        self.0.finish(hand_back);
+    }
+    fn on_disconnect(&self) -> Ran {
+        self.0.on_disconnect()
+    }
+    fn deregister(&self) {
+        self.0.deregister();
+    }
+    fn append(&self) {
+        self.0.append();
+    }
+    fn send(&self, direct: bool) -> Sent {
+        self.0.send(direct)
+    }
+    fn discard(&self) {
+        self.0.discard();
+    }
+    fn set_interest(&self, readable: bool, writable: bool) {
+        self.0.set_interest(readable, writable);
+    }
+    fn read_trigger(&self) -> &Trigger {
+        self.0.read_trigger()
+    }
+    fn write_trigger(&self) -> &Trigger {
+        self.0.write_trigger()
+    }
+    fn produced(&self) -> u64 {
+        self.0.produced()
+    }
+    fn sent(&self) -> u64 {
+        self.0.sent()
+    }
+}
+
+/// A connection that is connected, on the poller of a server that does not run; its peer; its server.
+fn connected() -> (Connection, UnixStream, Server) {
+    let handler = |io: &mut crate::Io<'_>| {
+        io.write(io.data());
+        io.consume(io.data().len());
+    };
+    let server = Server::builder().on_request(handler).bind("127.0.0.1:0").expect("a port");
+    let (ours, peer) = UnixStream::pair().expect("a pair");
+    ours.set_nonblocking(true).expect("non-blocking");
+    let shared = server.shared();
+    let (home, id) = shared.one_more();
+    let make = |token: Token| Connection::new(shared.clone(), home, token, ours.into(), Addr::Unnamed, id);
+    let conn = shared.pollers[home].registry.insert(make);
+    assert!(lifecycle::register(&Fx::new(&conn)));
+    lifecycle::connect(&Fx::new(&conn));
+    (conn, peer, server)
+}
+
+fn detach(conn: &Connection) -> Receiver<Detached> {
+    let (sender, receiver) = channel();
+    conn.detach(move |detached| drop(sender.send(detached))).expect("the first to ask");
+    receiver
+}
+
+#[test]
+fn bytes_of_a_read_that_meets_a_detach_are_handed_back() {
+    let (conn, mut peer, _server) = connected();
+    peer.write_all(b"request").expect("a write");
+    let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
+    let fx = Meanwhile(Fx::polling(&conn, &local), || drop(receiver.set(detach(&conn))));
+    assert_eq!(lifecycle::readable(&fx, false), Reading::Data);
+    assert_eq!(receiver.get().expect("it read").try_recv().expect("it is over").unread, b"request");
+}
+
+#[test]
+fn bytes_of_a_read_outlive_the_section_of_its_reader() {
+    let (conn, mut peer, _server) = connected();
+    peer.write_all(b"request").expect("a write");
+    let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
+    // A flush is under way, so the reader's section rests; its end is the flusher's.
+    let flusher = Fx::flushing(&conn, b"event");
+    let meanwhile = || {
+        output::flush(&flusher).expect("nobody flushes");
+        drop(receiver.set(detach(&conn)));
+    };
+    let fx = Meanwhile(Fx::polling(&conn, &local), meanwhile);
+    assert_eq!(lifecycle::readable(&fx, false), Reading::Data);
+    let receiver = receiver.get().expect("it read");
+    assert!(receiver.try_recv().is_err(), "the flusher holds it");
+    output::end_flush(&flusher);
+    assert_eq!(receiver.try_recv().expect("it is over").unread, b"request");
+}
+
+#[test]
+fn a_reply_waits_for_a_flush_of_another_thread() {
+    let (conn, mut peer, _server) = connected();
+    let flusher = Fx::flushing(&conn, b"event ");
+    output::flush(&flusher).expect("nobody flushes");
+    std::thread::scope(|scope| {
+        peer.write_all(b"request").expect("a write");
+        let conn = &conn;
+        let poller = scope.spawn(move || {
+            assert_eq!(lifecycle::readable(&Fx::polling(conn, &Local::new()), false), Reading::Data);
+        });
+        // Long enough for it to have come and gone, if it did not wait.
+        for _ in 0..100 {
+            assert!(!poller.is_finished(), "the reply did not wait");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        output::end_flush(&flusher);
+    });
+    let mut all = [0; 13];
+    peer.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a timeout");
+    peer.read_exact(&mut all).expect("both");
+    assert_eq!(&all, b"event request");
+    conn.close();
+}
+
+#[test]
+fn a_flush_during_a_send_leaves_its_bytes_to_the_sender() {
+    let (conn, mut peer, _server) = connected();
+    // The first fills the socket and parks; the next ones queue behind it, in order.
+    let (big, small) = (vec![1; 4 << 20], vec![2; 1000]);
+    conn.send(&big).expect("queued");
+    conn.send(&small).expect("queued");
+    conn.send(&[3]).expect("queued");
+    let reader = std::thread::spawn(move || {
+        let mut all = vec![0; (4 << 20) + 1001];
+        peer.read_exact(&mut all).expect("everything");
+        all
+    });
+    while !reader.is_finished() {
+        output::writable(&Fx::new(&conn));
+        std::thread::yield_now();
+    }
+    let all = reader.join().expect("no panic");
+    assert!(all[..4 << 20] == big && all[4 << 20..][..1000] == small && all[(4 << 20) + 1000] == 3);
+    conn.close();
+}

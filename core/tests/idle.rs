@@ -1,0 +1,120 @@
+//! A poller sleeps when nothing happens, also while a connection's end waits for somebody.
+//!
+//! epoll is level-triggered: an event that nobody may act on yet must not be reported for ever.
+
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]
+
+mod common;
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use common::{Event, LONG, Step, client, end, telling};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::socket::{setsockopt, sockopt::Linger};
+use nix::sys::time::TimeValLike;
+use pollproof::Connection;
+
+/// Processor time is the process's: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Blocks the OnConnect of the second connection, which lives on the second poller, until it is let go.
+struct Gate {
+    entered: Sender<Connection>,
+    go: Mutex<Receiver<()>>,
+}
+
+impl Step for Gate {
+    fn connect(&self, conn: &Connection) {
+        if conn.id() == 1 {
+            self.entered.send(conn.clone()).expect("the test waits");
+            self.go.lock().expect("whole").recv_timeout(LONG).expect("the test lets it go");
+        }
+    }
+}
+
+fn assert_sleeps() {
+    let used = || {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).expect("its times");
+        usage.user_time().num_milliseconds() + usage.system_time().num_milliseconds()
+    };
+    let before = used();
+    std::thread::sleep(Duration::from_millis(500));
+    let used = used() - before;
+    assert!(used <= 100, "it used {used} ms of 500");
+}
+
+/// A connection whose OnConnect is under way meets `what`; then nothing happens.
+fn while_connecting(what: impl FnOnce(&Connection, TcpStream)) {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (entered, conns) = channel();
+    let (go, gate) = channel();
+    let (server, events) = telling(2, Gate { entered, go: Mutex::new(gate) });
+    let first = client(&server);
+    let second = client(&server);
+    let conn = conns.recv_timeout(LONG).expect("the connection");
+    what(&conn, second);
+    assert_sleeps();
+    go.send(()).expect("it waits");
+    events.until(|event| *event == Event::Close(1));
+    drop((first, conn));
+    end(&server);
+}
+
+/// Waits until the poller has acted on what `stream` did.
+fn wait_inactive(conn: &Connection) {
+    let deadline = std::time::Instant::now() + LONG;
+    while conn.is_active() {
+        assert!(std::time::Instant::now() < deadline, "the poller has not seen it");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn after_a_half_close() {
+    let mut kept = None;
+    while_connecting(|conn, mut stream| {
+        stream.write_all(b"x").expect("a write");
+        stream.shutdown(Shutdown::Write).expect("a shutdown");
+        wait_inactive(conn);
+        kept = Some(stream);
+    });
+}
+
+#[test]
+fn after_a_half_close_and_a_reset() {
+    while_connecting(|conn, stream| {
+        stream.shutdown(Shutdown::Write).expect("a shutdown");
+        wait_inactive(conn);
+        let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        setsockopt(&stream, Linger, &linger).expect("linger");
+    });
+}
+
+#[test]
+#[ignore = "until a reader that finds its connection closed claims the DEL"]
+fn after_a_close_with_bytes_to_read() {
+    let mut kept = None;
+    while_connecting(|conn, mut stream| {
+        conn.close();
+        stream.write_all(b"x").expect("a write");
+        kept = Some(stream);
+    });
+}
+
+#[test]
+#[ignore = "until a reader that finds its connection closed claims the DEL"]
+fn after_a_close_with_output_parked() {
+    let mut kept = None;
+    while_connecting(|conn, mut stream| {
+        conn.send(&vec![1; 16 << 20]).expect("queued");
+        conn.close();
+        // Room for the output: the fd is writable.
+        std::io::copy(&mut std::io::Read::take(&mut stream, 1 << 20), &mut std::io::sink()).expect("bytes");
+        kept = Some(stream);
+    });
+}
