@@ -40,6 +40,7 @@ pub const SITES: &[&str] = &[
     "register.closed-before",
     "read.one-reader",
     "read.closing",
+    "read.closed-detach",
     "read.gate",
     "read.owner",
     "read.announce",

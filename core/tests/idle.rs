@@ -96,7 +96,6 @@ fn after_a_half_close_and_a_reset() {
 }
 
 #[test]
-#[ignore = "until a reader that finds its connection closed claims the DEL"]
 fn after_a_close_with_bytes_to_read() {
     let mut kept = None;
     while_connecting(|conn, mut stream| {
@@ -107,7 +106,6 @@ fn after_a_close_with_bytes_to_read() {
 }
 
 #[test]
-#[ignore = "until a reader that finds its connection closed claims the DEL"]
 fn after_a_close_with_output_parked() {
     let mut kept = None;
     while_connecting(|conn, mut stream| {

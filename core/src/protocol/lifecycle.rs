@@ -83,7 +83,8 @@ pub enum Reading {
 /// kernel says that the peer is gone in both directions. (F1, N1, N3, E1, E2)
 ///
 /// The reader lock and the section are taken in one step: a poller that finds nobody at work handles
-/// what it reads itself, from its own block. Who finds the reader lock taken reports nothing, or bytes
+/// what it reads itself, from its own block. Who finds the connection closed does the DEL, if nobody has:
+/// its owner may be busy for long (D1, L1). Who finds the reader lock taken reports nothing, or bytes
 /// before a hup would be lost; epoll reports again.
 pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
     let word = fx.word();
@@ -97,6 +98,10 @@ pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
     }
     if guard("read.closing", found.closing()) {
         if found.closed() {
+            // The owner may be busy for long: until somebody does the DEL, epoll reports this again and again.
+            if !guard("read.closed-detach", word.claim_detach().any(DET)) {
+                fx.deregister();
+            }
             end_read(fx, owner);
             return Reading::Closed;
         }

@@ -363,6 +363,11 @@ impl World {
         }
     }
 
+    /// Whether the fd is in epoll.
+    pub fn in_epoll(&self) -> bool {
+        self.kernel().registered
+    }
+
     /// Segments that were read since birth.
     pub fn segments_read(&self) -> u64 {
         Effects::produced(self)

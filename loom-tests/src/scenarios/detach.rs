@@ -3,6 +3,7 @@
 use crate::rig::{User, World};
 use crate::scenario::Runner::{Inline, Spawned};
 use crate::scenario::Scenario;
+use pollproof::protocol::effects::Ran;
 
 /// The scenarios of this chapter.
 pub const SCENARIOS: &[Scenario] = &[
@@ -59,6 +60,28 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User::default());
             setup.race(|| {}, vec![world.role(|w| w.detach()), world.hanger_up()]);
+            let outcome = world.end();
+            assert!(outcome.contains("del 1"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "close-while-the-owner-is-busy",
+        chapter: "Detach",
+        clauses: &["D1", "L1"],
+        sentence: "A poller that finds the connection closed takes it out of epoll, however long its owner is busy.",
+        runners: &[Inline],
+        race: false,
+        body: |setup| {
+            fn busy(world: &World) -> Ran {
+                let _ = world.close();
+                world.data();
+                assert!(!world.in_epoll(), "epoll reports a closed connection for ever");
+                Ran::Done
+            }
+            let world = World::registered(setup, User { on_connect: busy, ..User::default() });
+            let acceptor = world.clone();
+            setup.race(|| acceptor.connect(), vec![]);
             let outcome = world.end();
             assert!(outcome.contains("del 1"), "{outcome}");
             outcome
