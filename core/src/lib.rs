@@ -7,11 +7,14 @@
 //!
 //! ```no_run
 //! // An echo server.
-//! pollproof::serve("127.0.0.1:7000", |io| {
-//!     io.write(io.data());
-//!     io.consume(io.data().len());
-//! })?;
-//! # Ok::<(), pollproof::Error>(())
+//! # #[cfg(any(loom, shuttle, not(feature = "net")))] fn main() {}
+//! # #[cfg(all(feature = "net", not(any(loom, shuttle))))]
+//! fn main() -> pollproof::Result<()> {
+//!     pollproof::serve("127.0.0.1:7000", |io| {
+//!         io.write(io.data());
+//!         io.consume(io.data().len());
+//!     })
+//! }
 //! ```
 //!
 //! # Where to begin

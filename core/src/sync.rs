@@ -1,13 +1,14 @@
 //! The one door to atomics, locks, cells and threads: std, loom or shuttle.
 //!
 //! Every checked module takes its synchronisation from here and from nowhere else, so that the source
-//! which loom and shuttle explore is the source that ships. The three back ends have the same names and
+//! which loom and shuttle explore is the source that ships. The back ends have the same names and
 //! the same meaning; nothing here strengthens, weakens or replaces an operation.
 //!
 //! | build | back end |
 //! | --- | --- |
 //! | default | `std` |
 //! | `--cfg loom` | loom: every interleaving, C11-style weak reads, data races on [`UnsafeCell`] |
+//! | `--cfg tsan` | `std`, with locks that ThreadSanitizer sees through (it cannot look into std's) |
 //! | `--cfg shuttle` | shuttle: sequentially consistent interleavings, DFS, PCT, random |
 //!
 //! # What the back ends do not see
@@ -24,8 +25,15 @@
 //! - shuttle is sequentially consistent, and its [`UnsafeCell`] here is the plain one: it checks order
 //!   and outcomes, never publication. Publication is loom's to check.
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, tsan)))]
 pub use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+#[cfg(all(tsan, not(any(loom, shuttle))))]
+mod visible;
+#[cfg(all(tsan, not(any(loom, shuttle))))]
+pub use self::visible::{Condvar, Mutex, MutexGuard};
+#[cfg(all(tsan, not(any(loom, shuttle))))]
+pub use std::sync::Arc;
 
 #[cfg(loom)]
 pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard};

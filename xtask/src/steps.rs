@@ -147,7 +147,7 @@ fn tsan() -> anyhow::Result<Ended> {
     let version = stdout(Command::new("rustup").args(["run", TOOLCHAIN, "rustc", "-vV"]))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
     let mut cargo = rustup_cargo(TOOLCHAIN, "target/tsan");
-    cargo.env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer").args([
+    cargo.env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg tsan").args([
         "build",
         "--release",
         "--package",

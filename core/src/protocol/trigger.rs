@@ -122,7 +122,7 @@ impl Trigger {
 
     /// [`wait`](Self::wait), or [`Wake::TimedOut`] once `deadline` is past. Only on std threads: the
     /// checkers have no clock, and explore a timeout as a thread that calls [`expire`](Self::expire).
-    #[cfg(not(any(loom, shuttle)))]
+    #[cfg(not(any(loom, shuttle, tsan)))]
     pub fn wait_until(&self, ticket: Ticket, deadline: std::time::Instant) -> Wake {
         let mut slot = self.slot();
         debug_assert_eq!(slot.ticket, ticket.0, "one waiter at a time");

@@ -13,7 +13,11 @@ mod effects;
 pub mod kernel;
 mod verify;
 
-use std::sync::Mutex as Unseen;
+// A lock that the checkers do not see; ThreadSanitizer, which cannot look into std's, gets one that it sees.
+#[cfg(tsan)]
+use pollproof::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
+#[cfg(not(tsan))]
+use std::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
 
 use pollproof::protocol::close_list::CloseList;
 use pollproof::protocol::effects::{Effects, Ran};
@@ -266,18 +270,18 @@ impl World {
 
     /// A step in the kernel. It steers what roles do, so the checkers must see and order it: loom's
     /// reduction skips interleavings of what it does not see.
-    fn kernel(&self) -> std::sync::MutexGuard<'_, Kernel> {
+    fn kernel(&self) -> UnseenGuard<'_, Kernel> {
         // Ordering: Relaxed; it orders itself and nothing else.
         self.inner.system_calls.fetch_add(1, Ordering::Relaxed);
         self.peek()
     }
 
     /// The kernel's state for an assertion, which steers nothing.
-    fn peek(&self) -> std::sync::MutexGuard<'_, Kernel> {
+    fn peek(&self) -> UnseenGuard<'_, Kernel> {
         self.inner.kernel.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
+    fn record(&self) -> UnseenGuard<'_, Record> {
         self.inner.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

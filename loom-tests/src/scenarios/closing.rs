@@ -157,11 +157,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { handler: false, ..User::default() };
             let world = World::connected(setup, user);
-            let poller = world.role(|w| {
-                w.hup();
-                w.note(if w.close_callbacks() == 0 { "waits" } else { "ended" });
-            });
-            setup.race(|| {}, vec![poller, world.closer()]);
+            setup.race(|| {}, vec![world.hanger_up(), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome

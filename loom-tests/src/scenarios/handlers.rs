@@ -1,12 +1,14 @@
 //! Chapter "Handlers": set and replaced at any time.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use pollproof::protocol::slot::SharedSlot;
-use pollproof::sync::{Arc, UnsafeCell};
+use pollproof::sync::UnsafeCell;
 
 use crate::rig::{User, World};
 use crate::scenario::Runner::{Inline, Spawned};
 use crate::scenario::Scenario;
-use crate::share;
+use crate::{Shared, share};
 
 /// The scenarios of this chapter.
 pub const SCENARIOS: &[Scenario] = &[
@@ -91,23 +93,23 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let slot = share(SharedSlot::<Arc<Handler>>::default());
-            slot.set(Arc::new(Handler(UnsafeCell::new(1))));
-            let seen = share(std::sync::Mutex::new(0));
+            let slot = share(SharedSlot::<Shared<Handler>>::default());
+            slot.set(share(Handler(UnsafeCell::new(1))));
+            let seen = share(std::sync::atomic::AtomicU32::new(0));
             let setter = {
                 let slot = slot.clone();
-                Box::new(move || slot.set(Arc::new(Handler(UnsafeCell::new(2)))))
+                Box::new(move || slot.set(share(Handler(UnsafeCell::new(2)))))
             };
             let caller = {
                 let seen = seen.clone();
                 Box::new(move || {
                     let handler = slot.get().expect("set before the race");
                     // Safety: nobody writes it once it is in the slot (R3).
-                    *seen.lock().unwrap() = handler.0.with(|id| unsafe { *id });
+                    seen.store(handler.0.with(|id| unsafe { *id }), Relaxed);
                 })
             };
             setup.race(|| {}, vec![setter, caller]);
-            format!("called {}", *seen.lock().unwrap())
+            format!("called {}", seen.load(Relaxed))
         },
     },
 ];
