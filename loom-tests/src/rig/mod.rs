@@ -5,13 +5,18 @@
 //! accesses that the protocol does not order. Callbacks also leave a mark with one relaxed RMW, so that
 //! their order is visible to the checkers and part of the outcome.
 //!
-//! For: authors of scenarios. The roles are [`World`]'s methods; [`World::end`] joins tasks, polls what a
-//! level-triggered epoll would report again, checks what must hold for every scenario, and returns the
-//! outcome. Not here: the scenarios.
+//! Here: the state, its construction, the record and its marks. Beside it: what user code does inside
+//! callbacks (`user`), what a role does (`roles`, and `waits` for those that block), the effects that the
+//! protocol asks for (`effects`) on a socket (`kernel`), and `World::end` (`verify`), which joins tasks,
+//! polls what a level-triggered epoll would report again, checks what must hold for every scenario, and
+//! returns the outcome. Not here: the scenarios.
 
 mod effects;
 pub mod kernel;
+mod roles;
+mod user;
 mod verify;
+mod waits;
 
 // A lock that the checkers do not see; ThreadSanitizer, which cannot look into std's, gets one that it sees.
 #[cfg(tsan)]
@@ -20,85 +25,20 @@ use pollproof::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
 use std::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
 
 use pollproof::protocol::close_list::CloseList;
-use pollproof::protocol::effects::{Effects, Ran};
-use pollproof::protocol::lifecycle::{self, Closed, Reading};
-use pollproof::protocol::output::{self, Refused};
+use pollproof::protocol::lifecycle;
 use pollproof::protocol::process::Progress;
 use pollproof::protocol::slot::Slot;
 use pollproof::protocol::transitions::Word;
-use pollproof::protocol::trigger::{self, Ticket, Trigger, Wake};
-use pollproof::protocol::{interest, word};
+use pollproof::protocol::trigger::{Ticket, Trigger};
+use pollproof::protocol::word;
 use pollproof::sync::UnsafeCell;
 use pollproof::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pollproof::sync::thread::JoinHandle;
 
-use crate::scenario::{Role, Runner, Setup};
+use crate::scenario::{Runner, Setup};
 use crate::{Shared, share};
-use kernel::{Event, Kernel};
-
-/// What user code does inside a callback.
-pub type Act = fn(&World) -> Ran;
-
-/// A callback that does nothing.
-pub fn quiet(_: &World) -> Ran {
-    Ran::Done
-}
-
-/// A callback that panics.
-pub fn panics(_: &World) -> Ran {
-    Ran::Panicked
-}
-
-/// A callback that closes its connection.
-pub fn closes(world: &World) -> Ran {
-    let _ = world.close();
-    Ran::Done
-}
-
-/// The user's side of a scenario.
-#[derive(Clone, Copy)]
-pub struct User {
-    /// Whether OnRequest is set from the start.
-    pub handler: bool,
-    /// OnRequest consumes whole packets of so many segments.
-    pub packet: u64,
-    /// OnRequest consumes at most so many segments a call.
-    pub per_call: u64,
-    /// How many close callbacks are added at birth.
-    pub callbacks: u32,
-    /// Bytes that the socket takes at first.
-    pub room: u64,
-    /// Whether the scenario is about output: then who sends, and when, is part of the outcome.
-    pub output: bool,
-    /// Inside OnPrepare.
-    pub on_prepare: Act,
-    /// Inside OnConnect.
-    pub on_connect: Act,
-    /// Inside OnRequest.
-    pub on_request: Act,
-    /// Inside OnDisconnect.
-    pub on_disconnect: Act,
-    /// Inside the newest close callback.
-    pub on_close: Act,
-}
-
-impl Default for User {
-    fn default() -> Self {
-        Self {
-            handler: true,
-            packet: 1,
-            per_call: u64::MAX,
-            callbacks: 1,
-            room: 0,
-            output: false,
-            on_prepare: quiet,
-            on_connect: quiet,
-            on_request: quiet,
-            on_disconnect: quiet,
-            on_close: quiet,
-        }
-    }
-}
+use kernel::Kernel;
+pub use user::{Act, User, closes, panics, quiet};
 
 /// What the owner of the serial section keeps.
 #[derive(Default)]
@@ -238,36 +178,6 @@ impl World {
         world
     }
 
-    /// A role that is given a clone of this world.
-    pub fn role(&self, act: impl FnOnce(World) + Send + 'static) -> Role {
-        let mut record = self.record();
-        record.roles += 1;
-        let who = char::from_digit(record.roles, 10).expect("checkers have few threads");
-        drop(record);
-        let world = World { who, ..self.clone() };
-        Box::new(move || act(world))
-    }
-
-    /// A role that closes, as a user.
-    pub fn closer(&self) -> Role {
-        self.role(|world| {
-            let which = world.close();
-            world.note(format!("close:{which:?}"));
-        })
-    }
-
-    /// A role that polls: what epoll reports by then.
-    pub fn poller(&self) -> Role {
-        self.role(|world| {
-            world.poll();
-        })
-    }
-
-    /// A role that brings a hup.
-    pub fn hanger_up(&self) -> Role {
-        self.role(|world| world.hup())
-    }
-
     /// A step in the kernel. It steers what roles do, so the checkers must see and order it: loom's
     /// reduction skips interleavings of what it does not see.
     fn kernel(&self) -> UnseenGuard<'_, Kernel> {
@@ -299,229 +209,6 @@ impl World {
     /// Adds to the outcome what a role saw.
     pub fn note(&self, note: impl Into<String>) {
         self.record().notes.push(note.into());
-    }
-
-    // The acceptor's roles.
-
-    /// Registers the fd, as [`World::registered`] does, but after `born`.
-    pub fn register(&self) {
-        let _ = lifecycle::register(self);
-    }
-
-    /// OnConnect, and the first run of the section.
-    pub fn connect(&self) {
-        lifecycle::connect(self);
-    }
-
-    // The peer's and poller's roles.
-
-    /// The peer sends a segment; nobody looks yet.
-    pub fn peer_sends(&self) {
-        self.kernel().inbox += 1;
-    }
-
-    /// The peer sends a segment, and a poller reports it.
-    pub fn data(&self) {
-        self.kernel().inbox += 1;
-        self.poll();
-    }
-
-    /// The peer shuts down its writing side, and a poller reports it.
-    pub fn eof(&self) {
-        self.kernel().eof = true;
-        self.poll();
-    }
-
-    /// The peer is gone, and a poller reports it.
-    pub fn hup(&self) {
-        self.kernel().gone = true;
-        self.poll();
-    }
-
-    /// The peer takes `bytes`, and a poller reports what that makes of the socket.
-    pub fn peer_takes(&self, bytes: u64) {
-        self.kernel().room += bytes;
-        self.poll();
-    }
-
-    /// What a level-triggered epoll reports, until it reports nothing or another poller is at it.
-    /// Answers whether there was anything.
-    pub fn poll(&self) -> bool {
-        let mut any = false;
-        loop {
-            let Some(event) = self.kernel().poll() else { return any };
-            any = true;
-            let sent = event.writable && output::writable(self);
-            let read = event.readable && self.poll_in(event);
-            if !sent && !read {
-                return true;
-            }
-        }
-    }
-
-    /// One event, and no second look.
-    pub fn event_once(&self) {
-        let event = self.kernel().poll();
-        if let Some(event) = event {
-            self.poll_in(event);
-        }
-    }
-
-    /// Whether the fd is in epoll.
-    pub fn in_epoll(&self) -> bool {
-        self.kernel().registered
-    }
-
-    /// Segments that were read since birth.
-    pub fn segments_read(&self) -> u64 {
-        Effects::produced(self)
-    }
-
-    /// The readable half of an event. Answers whether this poller goes on.
-    fn poll_in(&self, event: Event) -> bool {
-        match lifecycle::readable(self, event.hup) {
-            Reading::Data => true,
-            Reading::Eof => {
-                interest::mask_after_eof(self);
-                false
-            }
-            Reading::Nothing | Reading::Closed => false,
-        }
-    }
-
-    // The user's roles.
-
-    /// Writes a note that the close callbacks must see, and closes.
-    pub fn close_with_note(&self) {
-        // Safety: one role of a scenario writes it, and the callbacks read it after that role's close.
-        self.inner.closers_note.with_mut(|note| unsafe { *note = 7 });
-        let _ = self.close();
-    }
-
-    /// A user close.
-    pub fn close(&self) -> Closed {
-        lifecycle::close(self)
-    }
-
-    /// A user close that wants the fd back.
-    pub fn detach(&self) {
-        if lifecycle::detach(self) {
-            self.record().detached += 1;
-        }
-    }
-
-    /// Asks for a graceful close.
-    pub fn shutdown(&self) {
-        lifecycle::shutdown(self);
-    }
-
-    /// Sets or replaces OnRequest.
-    pub fn set_handler(&self, id: u32) {
-        let _ = self.inner.slot.put(id);
-        lifecycle::handler_set(self);
-    }
-
-    /// Adds a close callback with a number of its own.
-    pub fn add_close_callback(&self, id: u32) {
-        let pushed = self.inner.callbacks.push(id);
-        let mut record = self.record();
-        match pushed {
-            Ok(()) => record.added.push(id),
-            Err(_) => record.rejected += 1,
-        }
-    }
-
-    /// Reads outside a handler until `target` segments were read since birth; notes how it ended.
-    pub fn read_blocking(&self, target: u64) {
-        if !lifecycle::acquire(self) {
-            self.note(format!("reader{}:busy", self.who));
-            return;
-        }
-        let wake = trigger::wait_readable(self, target, |trigger, ticket| self.sleep(trigger, ticket));
-        let got = self.consume_all(1);
-        if wake == Wake::Ready {
-            assert!(got.1 >= target, "woken for {target}, but {} are there", got.1);
-        }
-        self.note(format!("reader{}:{wake:?}", self.who));
-        lifecycle::release(self);
-    }
-
-    /// Flushes `bytes` and waits until they are sent; notes how it ended.
-    pub fn flush_blocking(&self, bytes: u64) -> Option<Wake> {
-        let role = World { own: bytes, ..self.clone() };
-        match output::flush(&role) {
-            Err(refused) => {
-                role.note(format!("flush:{refused:?}"));
-                None
-            }
-            Ok(()) => {
-                // Ordering: Acquire, partner: the Release of `append`; this role appended last.
-                let target = role.inner.queued.load(Ordering::Acquire);
-                role.record().flushed += bytes;
-                let wake = trigger::wait_sent(&role, target, |trigger, ticket| role.sleep(trigger, ticket));
-                if wake == Wake::Ready {
-                    // Ordering: Acquire, partner: the Release of `send`.
-                    let sent = role.inner.sent.load(Ordering::Acquire);
-                    assert!(sent >= target, "flush reports success with {sent} of {target} sent");
-                }
-                role.note(format!("flush:{wake:?}"));
-                output::end_flush(&role);
-                Some(wake)
-            }
-        }
-    }
-
-    /// Flushes `bytes` without waiting. Answers whether they were taken.
-    pub fn flush(&self, bytes: u64) -> Result<(), Refused> {
-        let role = World { own: bytes, ..self.clone() };
-        output::flush(&role)?;
-        role.record().flushed += bytes;
-        output::end_flush(&role);
-        Ok(())
-    }
-
-    fn sleep(&self, trigger: &Trigger, ticket: Ticket) -> Wake {
-        self.mark();
-        let mut record = self.record();
-        record.ticket = Some(ticket);
-        let late = record.time_is_up;
-        drop(record);
-        if late {
-            trigger.expire(ticket);
-        }
-        if self.own > 0 {
-            // The poller's role may be over; epoll would report to the next one who asks.
-            self.poll();
-        }
-        trigger.wait(ticket)
-    }
-
-    /// The deadline of the blocked reader passes.
-    pub fn reader_times_out(&self) {
-        self.time_out(&self.inner.read_trigger);
-    }
-
-    /// The deadline of the blocked flusher passes.
-    pub fn flusher_times_out(&self) {
-        self.time_out(&self.inner.write_trigger);
-    }
-
-    fn time_out(&self, trigger: &Trigger) {
-        self.mark();
-        let mut record = self.record();
-        record.time_is_up = true;
-        let ticket = record.ticket;
-        drop(record);
-        if let Some(ticket) = ticket {
-            trigger.expire(ticket);
-        }
-    }
-
-    /// Time passes for a wait that is over: the next wait has none.
-    pub fn no_deadline(&self) {
-        let mut record = self.record();
-        record.time_is_up = false;
-        record.ticket = None;
     }
 
     fn join_tasks(&self) {

@@ -1,0 +1,184 @@
+//! What a role of a scenario does to its [`World`]: as acceptor, as peer and poller, as user.
+//!
+//! Each method is one step, or a few, of one thread; [`World::role`] makes a thread of them. Not here: the
+//! steps that wait, which are in `waits`.
+
+use pollproof::protocol::effects::Effects;
+use pollproof::protocol::interest;
+use pollproof::protocol::lifecycle::{self, Closed, Reading};
+use pollproof::protocol::output::{self, Refused};
+
+use super::World;
+use super::kernel::Event;
+use crate::scenario::Role;
+
+impl World {
+    /// A role that is given a clone of this world.
+    pub fn role(&self, act: impl FnOnce(World) + Send + 'static) -> Role {
+        let mut record = self.record();
+        record.roles += 1;
+        let who = char::from_digit(record.roles, 10).expect("checkers have few threads");
+        drop(record);
+        let world = World { who, ..self.clone() };
+        Box::new(move || act(world))
+    }
+
+    /// A role that closes, as a user.
+    pub fn closer(&self) -> Role {
+        self.role(|world| {
+            let which = world.close();
+            world.note(format!("close:{which:?}"));
+        })
+    }
+
+    /// A role that polls: what epoll reports by then.
+    pub fn poller(&self) -> Role {
+        self.role(|world| {
+            world.poll();
+        })
+    }
+
+    /// A role that brings a hup.
+    pub fn hanger_up(&self) -> Role {
+        self.role(|world| world.hup())
+    }
+
+    // The acceptor's roles.
+
+    /// Registers the fd, as [`World::registered`] does, but after `born`.
+    pub fn register(&self) {
+        let _ = lifecycle::register(self);
+    }
+
+    /// OnConnect, and the first run of the section.
+    pub fn connect(&self) {
+        lifecycle::connect(self);
+    }
+
+    // The peer's and poller's roles.
+
+    /// The peer sends a segment; nobody looks yet.
+    pub fn peer_sends(&self) {
+        self.kernel().inbox += 1;
+    }
+
+    /// The peer sends a segment, and a poller reports it.
+    pub fn data(&self) {
+        self.kernel().inbox += 1;
+        self.poll();
+    }
+
+    /// The peer shuts down its writing side, and a poller reports it.
+    pub fn eof(&self) {
+        self.kernel().eof = true;
+        self.poll();
+    }
+
+    /// The peer is gone, and a poller reports it.
+    pub fn hup(&self) {
+        self.kernel().gone = true;
+        self.poll();
+    }
+
+    /// The peer takes `bytes`, and a poller reports what that makes of the socket.
+    pub fn peer_takes(&self, bytes: u64) {
+        self.kernel().room += bytes;
+        self.poll();
+    }
+
+    /// What a level-triggered epoll reports, until it reports nothing or another poller is at it.
+    /// Answers whether there was anything.
+    pub fn poll(&self) -> bool {
+        let mut any = false;
+        loop {
+            let Some(event) = self.kernel().poll() else { return any };
+            any = true;
+            let sent = event.writable && output::writable(self);
+            let read = event.readable && self.poll_in(event);
+            if !sent && !read {
+                return true;
+            }
+        }
+    }
+
+    /// One event, and no second look.
+    pub fn event_once(&self) {
+        let event = self.kernel().poll();
+        if let Some(event) = event {
+            self.poll_in(event);
+        }
+    }
+
+    /// Whether the fd is in epoll.
+    pub fn in_epoll(&self) -> bool {
+        self.kernel().registered
+    }
+
+    /// Segments that were read since birth.
+    pub fn segments_read(&self) -> u64 {
+        Effects::produced(self)
+    }
+
+    /// The readable half of an event. Answers whether this poller goes on.
+    fn poll_in(&self, event: Event) -> bool {
+        match lifecycle::readable(self, event.hup) {
+            Reading::Data => true,
+            Reading::Eof => {
+                interest::mask_after_eof(self);
+                false
+            }
+            Reading::Nothing | Reading::Closed => false,
+        }
+    }
+
+    // The user's roles.
+
+    /// Writes a note that the close callbacks must see, and closes.
+    pub fn close_with_note(&self) {
+        // Safety: one role of a scenario writes it, and the callbacks read it after that role's close.
+        self.inner.closers_note.with_mut(|note| unsafe { *note = 7 });
+        let _ = self.close();
+    }
+
+    /// A user close.
+    pub fn close(&self) -> Closed {
+        lifecycle::close(self)
+    }
+
+    /// A user close that wants the fd back.
+    pub fn detach(&self) {
+        if lifecycle::detach(self) {
+            self.record().detached += 1;
+        }
+    }
+
+    /// Asks for a graceful close.
+    pub fn shutdown(&self) {
+        lifecycle::shutdown(self);
+    }
+
+    /// Sets or replaces OnRequest.
+    pub fn set_handler(&self, id: u32) {
+        let _ = self.inner.slot.put(id);
+        lifecycle::handler_set(self);
+    }
+
+    /// Adds a close callback with a number of its own.
+    pub fn add_close_callback(&self, id: u32) {
+        let pushed = self.inner.callbacks.push(id);
+        let mut record = self.record();
+        match pushed {
+            Ok(()) => record.added.push(id),
+            Err(_) => record.rejected += 1,
+        }
+    }
+
+    /// Flushes `bytes` without waiting. Answers whether they were taken.
+    pub fn flush(&self, bytes: u64) -> Result<(), Refused> {
+        let role = World { own: bytes, ..self.clone() };
+        output::flush(&role)?;
+        role.record().flushed += bytes;
+        output::end_flush(&role);
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! The user of a scenario: which handlers there are, and what user code does inside each callback.
+//!
+//! Not here: what a user does outside callbacks, which is a role.
+
+use pollproof::protocol::effects::Ran;
+
+use super::World;
+
+/// What user code does inside a callback.
+pub type Act = fn(&World) -> Ran;
+
+/// A callback that does nothing.
+pub fn quiet(_: &World) -> Ran {
+    Ran::Done
+}
+
+/// A callback that panics.
+pub fn panics(_: &World) -> Ran {
+    Ran::Panicked
+}
+
+/// A callback that closes its connection.
+pub fn closes(world: &World) -> Ran {
+    let _ = world.close();
+    Ran::Done
+}
+
+/// The user's side of a scenario.
+#[derive(Clone, Copy)]
+pub struct User {
+    /// Whether OnRequest is set from the start.
+    pub handler: bool,
+    /// OnRequest consumes whole packets of so many segments.
+    pub packet: u64,
+    /// OnRequest consumes at most so many segments a call.
+    pub per_call: u64,
+    /// How many close callbacks are added at birth.
+    pub callbacks: u32,
+    /// Bytes that the socket takes at first.
+    pub room: u64,
+    /// Whether the scenario is about output: then who sends, and when, is part of the outcome.
+    pub output: bool,
+    /// Inside OnPrepare.
+    pub on_prepare: Act,
+    /// Inside OnConnect.
+    pub on_connect: Act,
+    /// Inside OnRequest.
+    pub on_request: Act,
+    /// Inside OnDisconnect.
+    pub on_disconnect: Act,
+    /// Inside the newest close callback.
+    pub on_close: Act,
+}
+
+impl Default for User {
+    fn default() -> Self {
+        Self {
+            handler: true,
+            packet: 1,
+            per_call: u64::MAX,
+            callbacks: 1,
+            room: 0,
+            output: false,
+            on_prepare: quiet,
+            on_connect: quiet,
+            on_request: quiet,
+            on_disconnect: quiet,
+            on_close: quiet,
+        }
+    }
+}
