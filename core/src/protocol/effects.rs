@@ -83,6 +83,17 @@ pub trait Effects {
     /// Moves a handler that waits in its slot to where the owner calls it. Under `TASK`. (R1)
     fn install_handler(&self);
 
+    /// Whether output has reached its high-water mark, so that the handler is to wait. Under `TASK`. (O5)
+    fn output_high(&self) -> bool {
+        false
+    }
+
+    /// The drain has used up its budget: queues the section behind others, if there is a place for it.
+    /// `true` when `TASK` went with it; the caller touches nothing more. Under `TASK`. (F2)
+    fn pass_on(&self, _at: Snapshot) -> bool {
+        false
+    }
+
     /// Whether every byte that was read was consumed, with or without an OnRequest. Under `TASK`.
     fn input_empty(&self) -> bool;
 
@@ -100,6 +111,12 @@ pub trait Effects {
     /// the bytes may stay in the caller's block until the section runs. (N3)
     fn read(&self, owner: bool) -> Input;
 
+    /// Whether as much was read ahead of the owner as is allowed. Under `READING`, or under `TASK`; what the
+    /// other side does meanwhile may be missed. (N6)
+    fn input_full(&self) -> bool {
+        false
+    }
+
     /// Calls OnDisconnect. Under `READING`, or under `TASK` at the end of OnConnect; may overlap
     /// [`on_request`](Self::on_request), never OnConnect or the close callbacks. (H1, H4)
     fn on_disconnect(&self) -> Ran;
@@ -114,6 +131,11 @@ pub trait Effects {
     /// Sends what is queued and then, if `direct`, this flush's own bytes (under `FLUSHING` as well),
     /// queueing what is left of them. Under `OUT`. (O2)
     fn send(&self, direct: bool) -> Sent;
+
+    /// Whether output has drained to its low-water mark. Under `OUT`. (O5)
+    fn output_low(&self) -> bool {
+        true
+    }
 
     /// Drops what is queued: it can never be sent. Under `OUT`. (E2)
     fn discard(&self);

@@ -16,6 +16,13 @@ pub(super) fn update<E: Effects + ?Sized>(fx: &E) {
     serve(fx, found);
 }
 
+/// Reading stopped at the limit of what is read ahead, and goes on. Returns `at` without `FULL`. (N6, I1)
+pub(super) fn read_on<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Snapshot {
+    let _ = fx.word().unfill();
+    update(fx);
+    at.without(FULL)
+}
+
 /// After the end of the stream was read and its section has run: an fd that is still registered would
 /// report that end for ever. Called by the poller. (I1, E1)
 pub fn mask_after_eof<E: Effects + ?Sized>(fx: &E) {
@@ -32,7 +39,7 @@ pub(super) fn serve<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
     loop {
         let at = word.begin_interest();
         if !guard("interest.closed", at.fd_off_limits()) {
-            fx.set_interest(!at.any(EOF), at.any(ARMED));
+            fx.set_interest(!at.reads_nothing(), at.any(ARMED));
         }
         let found = word.end_interest();
         if !guard("interest.retake", found.any(MODPEND)) {

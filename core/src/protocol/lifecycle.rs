@@ -10,6 +10,7 @@
 //! releases the last hold ends it (H3). Not here: the end itself (`process`) and output (`output`).
 
 use super::effects::{Effects, Input, Ran, wake_for_close};
+use super::interest;
 use super::process::{close_held, leave};
 use super::trigger::Wake;
 use super::word::*;
@@ -121,8 +122,12 @@ pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
             let waits = if owner {
                 false
             } else {
-                let found = word.announce();
+                let full = fx.input_full();
+                let found = word.announce(full);
                 owner = guard("read.announce", !found.any(TASK));
+                if full {
+                    stop_reading(fx, found);
+                }
                 found.any(WAITR)
             };
             if waits {
@@ -138,6 +143,14 @@ pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
         Input::Eof if !hup => peer_stopped(fx, owner),
         Input::Eof | Input::Gone => peer_gone(fx, owner),
     }
+}
+
+/// As much was read ahead as is allowed: epoll is not asked for more, unless a reader waits for it. (N6)
+fn stop_reading<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
+    if guard("read.wanted", found.any(WAITR)) {
+        let _ = fx.word().unfill();
+    }
+    interest::update(fx);
 }
 
 fn end_read<E: Effects + ?Sized>(fx: &E, owner: bool) {

@@ -84,11 +84,14 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
     let word = fx.word();
     let mut lost = false;
     loop {
-        if !direct {
-            let _ = word.begin_send();
-        }
+        // Set after this look, it is found by the release, or by whoever consumes next.
+        let high = !direct && word.begin_send().any(HIGH);
         match fx.send(direct) {
             Sent::Partly => {
+                let low = high && guard("output.relieve-parked", fx.output_low());
+                if low {
+                    let _ = word.unchoke();
+                }
                 let found = word.park();
                 if found.any(WAITW) {
                     fx.write_trigger().reach(fx.sent());
@@ -96,6 +99,9 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
                 // Parked on a closed connection no event will come; then the release of the mask's lock
                 // ends what is left to end.
                 interest::serve(fx, found);
+                if low {
+                    run_choked(fx);
+                }
                 return;
             }
             Sent::All => {
@@ -120,7 +126,7 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
             }
         }
         if !guard("output.retake", found.any(OUTPEND)) {
-            return leave(fx, found, OUT);
+            return sent(fx, found);
         }
         if word.retake_send().any(OUT) {
             return;
@@ -130,5 +136,26 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
 
 fn end_send<E: Effects + ?Sized>(fx: &E) {
     let found = fx.word().end_send();
+    sent(fx, found);
+}
+
+/// The consumer lock was given back, and `found` is what its release found: a handler that waits for the
+/// output to drain has waited long enough. (O5, H3)
+fn sent<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
+    let choked = guard("output.relieve", found.any(HIGH));
+    if choked {
+        let _ = fx.word().unchoke();
+    }
     leave(fx, found, OUT);
+    if choked {
+        run_choked(fx);
+    }
+}
+
+/// `HIGH` was cleared: an owner that has not left yet finds it clear, else the caller is the owner. (O5)
+fn run_choked<E: Effects + ?Sized>(fx: &E) {
+    let found = fx.word().take();
+    if !found.any(TASK) {
+        fx.run_task(found.with(TASK));
+    }
 }

@@ -9,6 +9,7 @@
 //! for ever. Not here: the steps that lead to `TASK` (`lifecycle`), and the fd.
 
 use super::effects::{Effects, Ran, wake_for_close};
+use super::interest;
 use super::trigger::Wake;
 use super::word::*;
 use crate::mutation::guard;
@@ -66,6 +67,8 @@ enum Rest {
     Busy,
     /// Shutdown waits for the rest of a request.
     HalfPacket,
+    /// The handler waits for output to drain.
+    Choked,
 }
 
 impl Rest {
@@ -73,12 +76,17 @@ impl Rest {
     fn is_over(self, found: Snapshot) -> bool {
         let pending = guard("process.retake-pending", found.any(PENDING) && !found.any(USER));
         let closing = guard("process.retake-closing", found.closing());
+        if let Rest::Choked = self {
+            // Bytes that came meanwhile wait as well.
+            return guard("process.retake-choked", !found.choked());
+        }
         pending
             || match self {
                 Rest::Idle => closing || guard("process.retake-shutdown", found.any(SHUTDOWN)),
                 Rest::Held => guard("process.retake-rest-over", !found.at_rest()),
                 Rest::Busy => closing || guard("process.retake-idle-over", !found.busy()),
                 Rest::HalfPacket => closing,
+                Rest::Choked => false,
             }
     }
 }
@@ -91,27 +99,36 @@ enum Settled {
     Rest,
 }
 
+/// How a drain ended.
+enum Drained {
+    /// Nothing is due; the newest value that it decided on, without `PENDING`.
+    Dry(Snapshot),
+    /// The handler waits for output to drain. (O5)
+    Choked,
+    /// The section went to the end of a queue, with its ownership. (F2)
+    PassedOn,
+}
+
 /// Runs the serial section: drain, end, release and look again. `at` is a value of the word that the
 /// owner found after it took `TASK`. (S1, N1, N2, C4)
 pub fn run<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) {
     let word = fx.word();
     loop {
-        at = drain(fx, at);
-        let rest = if at.closing() {
-            match settle(fx, at) {
+        let rest = match drain(fx, at) {
+            Drained::PassedOn => return,
+            Drained::Choked => Rest::Choked,
+            Drained::Dry(dry) if dry.closing() => match settle(fx, dry) {
                 Settled::Finalized => return,
                 Settled::Rest => Rest::Held,
-            }
-        } else if at.any(SHUTDOWN) {
-            match close_if_idle(fx) {
+            },
+            Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx) {
                 Ok(found) => {
                     at = found;
                     continue;
                 }
                 Err(rest) => rest,
-            }
-        } else {
-            Rest::Idle
+            },
+            Drained::Dry(_) => Rest::Idle,
         };
         let found = word.release();
         if !rest.is_over(found) || word.take().any(TASK) {
@@ -131,22 +148,39 @@ fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
     found.without(PENDING | FRESH)
 }
 
-/// Calls OnRequest while it is due. Returns the newest value that it decided on, without `PENDING`. (S4)
-fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Snapshot {
+/// Calls OnRequest while it is due. (S4)
+fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
+    let mut calls = 0_u32;
     loop {
         if at.any(PENDING | FRESH) {
             at = look_again(fx);
         }
         if at.stopped() {
-            return at;
+            return Drained::Dry(at);
+        }
+        if at.any(FULL) && !fx.input_full() {
+            at = interest::read_on(fx, at);
         }
         let last = at.closing();
         let Some(before) = fx.unread().filter(|unread| fx.progress(|own| own.due(*unread, last))) else {
-            return at;
+            return Drained::Dry(rest_reading(fx, at, || fx.unread().is_none()));
         };
+        if fx.output_high() && !at.closed() {
+            if guard("process.choked", fx.word().choke().any(OUT)) {
+                let _ = rest_reading(fx, at, || true);
+                return Drained::Choked;
+            }
+            // Nobody is there to clear it: the output is through.
+            at = fx.word().unchoke().without(HIGH);
+            continue;
+        }
+        if calls > 0 && fx.pass_on(at) {
+            return Drained::PassedOn;
+        }
+        calls += 1;
         let ran = fx.on_request(last);
         if ran == Ran::Panicked {
-            return close_held(fx);
+            return Drained::Dry(close_held(fx));
         }
         let after = fx.unread().unwrap_or(before);
         let more = fx.progress(|own| {
@@ -157,8 +191,23 @@ fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Snapshot {
             // Somebody may have closed meanwhile, and a user close stops the drain at once.
             at = look_again(fx);
         } else {
-            return at;
+            return Drained::Dry(rest_reading(fx, at, || false));
         }
+    }
+}
+
+/// The owner is about to leave bytes unread, or none. Reading goes on for a handler that wants more than
+/// is read ahead; where nobody will consume, it stops at the limit. (N6)
+fn rest_reading<E: Effects + ?Sized>(fx: &E, at: Snapshot, nobody_consumes: impl FnOnce() -> bool) -> Snapshot {
+    let full = guard("process.fill", fx.input_full()) && nobody_consumes();
+    if at.any(FULL) && guard("process.read-on", !full) {
+        interest::read_on(fx, at)
+    } else if full && !at.any(FULL) {
+        let _ = fx.word().fill();
+        interest::update(fx);
+        at.with(FULL)
+    } else {
+        at
     }
 }
 

@@ -98,10 +98,23 @@ impl Word {
         self.set(READING | TASK)
     }
 
-    /// Bytes were appended: whoever owns the section looks again, or else the caller owns it. (N1)
+    /// Bytes were appended: whoever owns the section looks again, or else the caller owns it. `full`: that
+    /// is as much as is read ahead. (N1, N6)
     #[inline]
-    pub(super) fn announce(&self) -> Snapshot {
-        self.set(PENDING | TASK)
+    pub(super) fn announce(&self, full: bool) -> Snapshot {
+        self.set(PENDING | TASK | if full { FULL } else { 0 })
+    }
+
+    /// The owner leaves, nobody will consume, and that is as much as is read ahead. (N6)
+    #[inline]
+    pub(super) fn fill(&self) -> Snapshot {
+        self.set(FULL)
+    }
+
+    /// There is room again, or a reader waits for more. (N6)
+    #[inline]
+    pub(super) fn unfill(&self) -> Snapshot {
+        self.clear(FULL)
     }
 
     /// The reader lock is given back. (N3)
@@ -237,6 +250,18 @@ impl Word {
         self.clear(FLUSHING)
     }
 
+    /// The owner leaves its handler uncalled until output has drained. (O5)
+    #[inline]
+    pub(super) fn choke(&self) -> Snapshot {
+        self.set(HIGH)
+    }
+
+    /// Output has drained far enough, or there is none. (O5)
+    #[inline]
+    pub(super) fn unchoke(&self) -> Snapshot {
+        self.clear(HIGH)
+    }
+
     // Interest.
 
     /// The wanted mask changed: its holder looks again, or else the caller holds it. (I1)
@@ -265,15 +290,21 @@ impl Word {
 
     // Waits.
 
+    /// Tries to be the one flusher that waits. (O4)
+    #[inline]
+    pub(super) fn begin_sync(&self) -> Snapshot {
+        self.set(SYNC)
+    }
+
     /// A reader or flusher is about to sleep: `WAITR` or `WAITW`. (T1)
     #[inline]
     pub(super) fn begin_wait(&self, bit: u32) -> Snapshot {
         self.set(bit)
     }
 
-    /// It is awake. (T1)
+    /// It is awake: `WAITR`, or `WAITW` with `SYNC`. (T1)
     #[inline]
-    pub(super) fn end_wait(&self, bit: u32) -> Snapshot {
-        self.clear(bit)
+    pub(super) fn end_wait(&self, bits: u32) -> Snapshot {
+        self.clear(bits)
     }
 }

@@ -13,7 +13,9 @@
 //! [`Trigger::wait_until`] does it by itself.
 
 use super::effects::Effects;
-use super::word::{OUT, OUTPEND, WAITR, WAITW};
+use super::interest;
+use super::output::Refused;
+use super::word::{FULL, OUT, OUTPEND, SYNC, WAITR, WAITW};
 use crate::mutation::guard;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
@@ -159,6 +161,9 @@ pub fn wait_readable<E: Effects + ?Sized>(fx: &E, target: u64, sleep: impl FnOnc
     let trigger = fx.read_trigger();
     let ticket = trigger.begin(target);
     let found = fx.word().begin_wait(WAITR);
+    if guard("trigger.wants-more", found.any(FULL)) {
+        let _ = interest::read_on(fx, found);
+    }
     let wake = if guard("trigger.recheck", fx.produced() >= target) {
         trigger.cancel(ticket);
         Wake::Ready
@@ -176,9 +181,20 @@ pub fn wait_readable<E: Effects + ?Sized>(fx: &E, target: u64, sleep: impl FnOnc
 }
 
 /// Blocks a flusher until `target` bytes were sent since birth, or the output is lost, or `sleep` gives
-/// up. Called under `FLUSHING`, never on the thread that polls. Success is the total, not the token: a
-/// flush is through when its own bytes are. (T2, O4)
-pub fn wait_sent<E: Effects + ?Sized>(fx: &E, target: u64, sleep: impl FnOnce(&Trigger, Ticket) -> Wake) -> Wake {
+/// up. Called after the flush, by one flusher at a time, never on the thread that polls. Success is the
+/// total, not the token: a flush is through when its own bytes are. (T2, O4)
+///
+/// # Errors
+///
+/// [`Refused::ConcurrentAccess`] when another flusher waits.
+pub fn wait_sent<E: Effects + ?Sized>(
+    fx: &E,
+    target: u64,
+    sleep: impl FnOnce(&Trigger, Ticket) -> Wake,
+) -> Result<Wake, Refused> {
+    if guard("trigger.one-flusher", fx.word().begin_sync().any(SYNC)) {
+        return Err(Refused::ConcurrentAccess);
+    }
     let trigger = fx.write_trigger();
     let ticket = trigger.begin(target);
     let found = fx.word().begin_wait(WAITW);
@@ -191,6 +207,6 @@ pub fn wait_sent<E: Effects + ?Sized>(fx: &E, target: u64, sleep: impl FnOnce(&T
     } else {
         sleep(trigger, ticket)
     };
-    let _ = fx.word().end_wait(WAITW);
-    wake
+    let _ = fx.word().end_wait(WAITW | SYNC);
+    Ok(wake)
 }

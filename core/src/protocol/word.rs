@@ -66,6 +66,14 @@ bits! {
     WAITR = 21;
     /// A flusher sleeps, or is about to. Set and cleared by that flusher. (T1)
     WAITW = 22;
+    /// Read ahead of a busy owner up to the limit: epoll is not asked for more. Set under `READING`;
+    /// cleared by the owner, or for a blocked reader. (N6)
+    FULL = 24;
+    /// Output is above its high-water mark: the owner calls no handler. Set by the owner; cleared by the
+    /// consumer, or by an owner who finds that there is none. (O5)
+    HIGH = 25;
+    /// A flusher waits for its bytes to be sent: one at a time. Set and cleared by that flusher. (O4)
+    SYNC = 26;
 }
 
 /// The word at birth: owned, not connected, nothing registered.
@@ -160,6 +168,18 @@ impl Snapshot {
         guard("idle.read-under-way", self.any(READING)) || guard("idle.output-left", self.any(OUT | FLUSHING))
     }
 
+    /// The reader's side is not asked for: the stream has ended, or enough was read ahead. (I1)
+    #[inline]
+    pub fn reads_nothing(self) -> bool {
+        self.any(EOF) || guard("interest.full", self.any(FULL))
+    }
+
+    /// The handler waits for the output to drain. A closed connection drops its output, and waits no more. (O5)
+    #[inline]
+    pub fn choked(self) -> bool {
+        self.any(HIGH) && !self.closed()
+    }
+
     /// The rule of SPEC.md's table of valid states that this value breaks.
     pub fn broken_rule(self) -> Option<&'static str> {
         let implied = |bits: u32, by: bool, rule| (self.any(bits) && !by).then_some(rule);
@@ -171,7 +191,7 @@ impl Snapshot {
             .or_else(|| implied(FRESH, self.any(HANDLER), "FRESH means HANDLER"))
             .or_else(|| implied(ARMED, self.any(OUT), "ARMED means OUT"))
             .or_else(|| implied(WAITR, self.any(TASK), "WAITR means TASK"))
-            .or_else(|| implied(WAITW, self.any(FLUSHING), "WAITW means FLUSHING"))
+            .or_else(|| implied(WAITW, self.any(SYNC), "WAITW means SYNC"))
     }
 
     /// No access to the fd may begin on the strength of this value. (D2)

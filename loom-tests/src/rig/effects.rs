@@ -9,7 +9,7 @@ use pollproof::protocol::transitions::Word;
 use pollproof::protocol::trigger::Trigger;
 use pollproof::protocol::word::Snapshot;
 use pollproof::sync::atomic::Ordering;
-use pollproof::sync::thread;
+use pollproof::sync::{lock, thread};
 
 use super::{Serial, World};
 use crate::scenario::Runner;
@@ -29,6 +29,15 @@ impl World {
         assert!(!self.peek().closed, "use of a closed fd");
     }
 
+    /// Bytes that were flushed and neither sent nor dropped.
+    fn backlog(&self) -> u64 {
+        // Ordering: Acquire, partners: the Releases of `append` and `send`. What is appended and sent at the
+        // same time is found by a later look (O5).
+        let gone = self.inner.sent.load(Ordering::Acquire);
+        let queued = self.inner.queued.load(Ordering::Acquire);
+        queued.saturating_sub(gone + self.record().dropped)
+    }
+
     /// Consumes whole packets, reading each segment. Returns how many segments it took, and how many
     /// were taken or there since birth.
     pub(super) fn consume_all(&self, packet: u64) -> (u64, u64) {
@@ -41,6 +50,10 @@ impl World {
                 assert_eq!(value, at + 1, "segment {at} is not what was read");
             }
             serial.consumed += whole;
+            if self.inner.user.limit < u64::MAX {
+                // Ordering: Relaxed, partner `input_full`, which may miss it.
+                self.inner.consumed.fetch_add(whole, Ordering::Relaxed);
+            }
             (whole, produced)
         })
     }
@@ -139,6 +152,27 @@ impl Effects for World {
     fn input_empty(&self) -> bool {
         let produced = self.produced();
         self.serial(|serial| serial.consumed == produced)
+    }
+
+    fn input_full(&self) -> bool {
+        // Ordering: Relaxed, partner `consume_all`.
+        self.inner.user.limit < u64::MAX
+            && self.produced() - self.inner.consumed.load(Ordering::Relaxed) >= self.inner.user.limit
+    }
+
+    fn output_high(&self) -> bool {
+        self.inner.user.high < u64::MAX && self.backlog() >= self.inner.user.high
+    }
+
+    fn output_low(&self) -> bool {
+        self.backlog() < self.inner.user.high
+    }
+
+    fn pass_on(&self, _at: Snapshot) -> bool {
+        if self.inner.user.passes_on {
+            *lock(&self.inner.passed_on) += 1;
+        }
+        self.inner.user.passes_on
     }
 
     fn run_close_callbacks(&self) {

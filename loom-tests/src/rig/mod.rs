@@ -31,9 +31,9 @@ use pollproof::protocol::slot::Slot;
 use pollproof::protocol::transitions::Word;
 use pollproof::protocol::trigger::{Ticket, Trigger};
 use pollproof::protocol::word;
-use pollproof::sync::UnsafeCell;
 use pollproof::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pollproof::sync::thread::JoinHandle;
+use pollproof::sync::{Mutex, UnsafeCell};
 
 use crate::scenario::{Runner, Setup};
 use crate::{Shared, share};
@@ -84,6 +84,8 @@ struct Inner {
     marks: AtomicU32,
     system_calls: AtomicU32,
     produced: AtomicU64,
+    /// What the owner consumed, for who must guess how much is unread.
+    consumed: AtomicU64,
     queued: AtomicU64,
     sent: AtomicU64,
     segments: [UnsafeCell<u64>; 4],
@@ -104,6 +106,8 @@ struct Inner {
     kernel: Unseen<Kernel>,
     record: Unseen<Record>,
     tasks: Unseen<Vec<JoinHandle<()>>>,
+    /// How many sections wait in the poller's queue.
+    passed_on: Mutex<u32>,
 }
 
 // Safety: the cells are what the scenarios check. Each is accessed only where the protocol promises the
@@ -133,6 +137,7 @@ impl World {
                 marks: AtomicU32::new(0),
                 system_calls: AtomicU32::new(0),
                 produced: AtomicU64::new(0),
+                consumed: AtomicU64::new(0),
                 queued: AtomicU64::new(0),
                 sent: AtomicU64::new(0),
                 segments: std::array::from_fn(|_| UnsafeCell::new(0)),
@@ -152,6 +157,7 @@ impl World {
                 kernel: Unseen::new(Kernel { room: user.room, ..Kernel::default() }),
                 record: Unseen::default(),
                 tasks: Unseen::default(),
+                passed_on: Mutex::new(0),
             }),
             own: 0,
             who: '0',

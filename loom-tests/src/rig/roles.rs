@@ -7,6 +7,8 @@ use pollproof::protocol::effects::Effects;
 use pollproof::protocol::interest;
 use pollproof::protocol::lifecycle::{self, Closed, Reading};
 use pollproof::protocol::output::{self, Refused};
+use pollproof::protocol::process;
+use pollproof::sync::lock;
 
 use super::World;
 use super::kernel::Event;
@@ -89,7 +91,7 @@ impl World {
     /// What a level-triggered epoll reports, until it reports nothing or another poller is at it.
     /// Answers whether there was anything.
     pub fn poll(&self) -> bool {
-        let mut any = false;
+        let mut any = self.serve_queue();
         loop {
             let Some(event) = self.kernel().poll() else { return any };
             any = true;
@@ -99,6 +101,22 @@ impl World {
                 return true;
             }
         }
+    }
+
+    /// Runs the sections that used up their budget, as the poller's queue does. Answers whether there was one.
+    fn serve_queue(&self) -> bool {
+        let mut any = false;
+        while self.inner.user.passes_on {
+            let mut waiting = lock(&self.inner.passed_on);
+            if *waiting == 0 {
+                break;
+            }
+            *waiting -= 1;
+            drop(waiting);
+            any = true;
+            process::run(self, self.inner.word.look());
+        }
+        any
     }
 
     /// One event, and no second look.

@@ -38,6 +38,12 @@ pub struct User {
     pub callbacks: u32,
     /// Bytes that the socket takes at first.
     pub room: u64,
+    /// As many segments are read ahead of the owner, and no more.
+    pub limit: u64,
+    /// With so many bytes queued, the handler waits until fewer are.
+    pub high: u64,
+    /// After one call of OnRequest, the section goes to the end of a queue.
+    pub passes_on: bool,
     /// Whether the scenario is about output: then who sends, and when, is part of the outcome.
     pub output: bool,
     /// Inside OnPrepare.
@@ -60,6 +66,9 @@ impl Default for User {
             per_call: u64::MAX,
             callbacks: 1,
             room: 0,
+            limit: u64::MAX,
+            high: u64::MAX,
+            passes_on: false,
             output: false,
             on_prepare: quiet,
             on_connect: quiet,

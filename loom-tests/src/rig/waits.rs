@@ -6,6 +6,7 @@ use pollproof::protocol::lifecycle;
 use pollproof::protocol::output;
 use pollproof::protocol::trigger::{self, Ticket, Trigger, Wake};
 use pollproof::sync::atomic::Ordering;
+use pollproof::sync::thread;
 
 use super::World;
 
@@ -37,14 +38,18 @@ impl World {
                 // Ordering: Acquire, partner: the Release of `append`; this role appended last.
                 let target = role.inner.queued.load(Ordering::Acquire);
                 role.record().flushed += bytes;
-                let wake = trigger::wait_sent(&role, target, |trigger, ticket| role.sleep(trigger, ticket));
+                output::end_flush(&role);
+                let waited = trigger::wait_sent(&role, target, |trigger, ticket| role.sleep(trigger, ticket));
+                let Ok(wake) = waited else {
+                    role.note("flush:another waits");
+                    return None;
+                };
                 if wake == Wake::Ready {
                     // Ordering: Acquire, partner: the Release of `send`.
                     let sent = role.inner.sent.load(Ordering::Acquire);
                     assert!(sent >= target, "flush reports success with {sent} of {target} sent");
                 }
                 role.note(format!("flush:{wake:?}"));
-                output::end_flush(&role);
                 Some(wake)
             }
         }
@@ -59,9 +64,14 @@ impl World {
         if late {
             trigger.expire(ticket);
         }
+        // The poller's role may be over; epoll would report to the next one who asks.
         if self.own > 0 {
-            // The poller's role may be over; epoll would report to the next one who asks.
             self.poll();
+        }
+        if self.inner.user.limit < u64::MAX {
+            while self.poll() {
+                thread::yield_now();
+            }
         }
         trigger.wait(ticket)
     }

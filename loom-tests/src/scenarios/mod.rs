@@ -10,6 +10,7 @@ mod half_close;
 mod handlers;
 mod output;
 mod panics;
+mod pressure;
 mod serial;
 mod shutdown;
 mod together;
@@ -29,6 +30,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     handlers::SCENARIOS,
     waits::SCENARIOS,
     output::SCENARIOS,
+    pressure::SCENARIOS,
     shutdown::SCENARIOS,
     together::SCENARIOS,
 ];

@@ -1,0 +1,185 @@
+//! Chapter "Back-pressure": reading stops at a limit and goes on, a handler waits for its output to drain,
+//! and a drain that goes on for long makes room for others.
+
+use crate::rig::{User, World};
+use crate::scenario::Runner::Inline;
+use crate::scenario::Scenario;
+use pollproof::protocol::effects::Ran;
+
+/// Answers each segment with one byte.
+fn answers(world: &World) -> Ran {
+    assert!(world.flush(1).is_ok(), "nobody else flushes, and nobody closes");
+    Ran::Done
+}
+
+/// Answers if it can: somebody may have closed.
+fn answers_if_open(world: &World) -> Ran {
+    let _ = world.flush(1);
+    Ran::Done
+}
+
+fn slow_peer() -> User {
+    User { high: 1, output: true, on_request: answers, ..User::default() }
+}
+
+/// The scenarios of this chapter.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "read-ahead-stops-and-goes-on",
+        chapter: "Back-pressure",
+        clauses: &["N6", "I1"],
+        sentence: "A poller that reads ahead of a busy owner stops at the limit, and goes on when the owner has consumed.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { limit: 1, ..User::default() });
+            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            let outcome = world.end();
+            assert!(outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "read-ahead-against-half-packet",
+        chapter: "Back-pressure",
+        clauses: &["N6", "N4"],
+        sentence: "A handler that wants more than is read ahead gets it: reading goes on once it has returned.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { limit: 1, packet: 2, ..User::default() });
+            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            let outcome = world.end();
+            assert!(outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "read-ahead-against-blocked-reader",
+        chapter: "Back-pressure",
+        clauses: &["N6", "T1"],
+        sentence: "A blocked reader that wants more than is read ahead gets it, whenever it begins to wait.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { handler: false, limit: 1, ..User::default() });
+            let poller = world.role(|w| {
+                w.data();
+                w.data();
+            });
+            setup.race(|| {}, vec![world.role(|w| w.read_blocking(2)), poller]);
+            let outcome = world.end();
+            assert!(outcome.contains("Ready") || outcome.contains("busy"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "nobody-reads",
+        chapter: "Back-pressure",
+        clauses: &["N6"],
+        sentence: "Without a handler and a reader, reading stops at the limit; a reader that consumes makes it go on.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { handler: false, limit: 1, ..User::default() });
+            world.peer_sends();
+            let poller = world.role(|w| w.data());
+            setup.race(|| {}, vec![world.role(|w| w.read_blocking(1)), poller]);
+            world.poll();
+            assert!(world.segments_read() < 2 || world.handled() > 0, "read on, though nobody consumed");
+            world.read_blocking(2);
+            let outcome = world.end();
+            assert!(outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "choked-handler-against-drain",
+        chapter: "Back-pressure",
+        clauses: &["O5", "O3"],
+        sentence: "A handler that waits for its output is called as soon as the peer has taken it, and not before.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, slow_peer());
+            let poller = world.role(|w| {
+                w.data();
+                w.data();
+            });
+            setup.race(|| {}, vec![poller, world.role(|w| w.peer_takes(2))]);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "choked-handler-against-another-flush",
+        chapter: "Back-pressure",
+        clauses: &["O5", "O2"],
+        sentence: "A handler that waits for the output of another thread's flush goes on when that is sent.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let user = User { room: 9, high: 1, output: true, ..User::default() };
+            let world = World::connected(setup, user);
+            let flusher = world.role(|w| {
+                let _ = w.flush(2);
+            });
+            setup.race(|| {}, vec![flusher, world.role(|w| w.data())]);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "choked-handler-against-close",
+        chapter: "Back-pressure",
+        clauses: &["O5", "L1", "C2"],
+        sentence: "A user close ends a connection whose handler waits for output that the peer does not take.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { on_request: answers_if_open, ..slow_peer() });
+            world.data();
+            setup.race(|| {}, vec![world.role(|w| w.data()), world.closer()]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "choked-handler-against-hup",
+        chapter: "Back-pressure",
+        clauses: &["O5", "N5", "E2"],
+        sentence: "A hup drops the output that a handler waits for: what was read is handled, and the connection ends.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { on_request: answers_if_open, ..slow_peer() });
+            world.data();
+            setup.race(|| {}, vec![world.role(|w| w.data()), world.hanger_up()]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "passed-on-against-close",
+        chapter: "Back-pressure",
+        clauses: &["F2", "S1", "C2"],
+        sentence: "A section that goes to the end of a queue takes its ownership along: closed meanwhile, it ends there.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { per_call: 1, passes_on: true, ..User::default() });
+            let poller = world.role(|w| {
+                w.data();
+                w.data();
+            });
+            setup.race(|| {}, vec![poller, world.role(|w| w.data()), world.closer()]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+];
