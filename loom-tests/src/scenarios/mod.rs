@@ -2,6 +2,7 @@
 //!
 //! A module is added by one `mod` line and by its list in `CHAPTERS`.
 
+mod buffers;
 mod closing;
 mod connect;
 mod data;
@@ -29,6 +30,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     handlers::SCENARIOS,
     waits::SCENARIOS,
     output::SCENARIOS,
+    buffers::SCENARIOS,
     shutdown::SCENARIOS,
     together::SCENARIOS,
 ];
