@@ -34,19 +34,20 @@
 // Only in the loom build are all of the facade's types other than std's: there the lint tells them apart.
 #![cfg_attr(not(loom), allow(clippy::disallowed_types, clippy::disallowed_methods))]
 
-pub mod mutation;
-pub mod protocol;
-pub mod sync;
-
 macro_rules! net {
     ($($item:item)*) => {
         $(#[cfg(all(feature = "net", not(any(loom, shuttle))))] $item)*
     };
 }
 
+#[doc(hidden)]
+pub mod buffer;
+pub mod mutation;
+pub mod protocol;
+pub mod sync;
+
 net! {
     mod addr;
-    mod buffer;
     mod builder;
     mod connection;
     mod error;

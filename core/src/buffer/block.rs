@@ -5,26 +5,132 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use bytes::Bytes;
+
 /// How much one read can take.
-pub(crate) const SIZE: usize = 64 * 1024;
+pub const SIZE: usize = 64 * 1024;
+
+/// How many lent blocks a [`ReadBlock`] keeps an eye on.
+const KEPT: usize = 8;
 
 /// A page-aligned block.
 #[repr(C, align(4096))]
-pub(crate) struct Block([u8; SIZE]);
+pub struct Block([u8; SIZE]);
 
 impl Block {
-    pub(crate) fn new() -> Box<Self> {
+    /// A zeroed block.
+    #[allow(clippy::new_ret_no_self, reason = "64 KiB are for the heap")]
+    pub fn new() -> Box<Self> {
         Box::new(Self([0; SIZE]))
     }
 
+    /// All of it.
     #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
+    /// All of it, to be written.
     #[inline]
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.0
+    }
+}
+
+/// Where a polling thread reads to. Parts of it can be lent, and it is not read into again before they
+/// are back. (B4)
+///
+/// ```
+/// use pollproof::buffer::block::ReadBlock;
+///
+/// let mut block = ReadBlock::new();
+/// block.spare()[..5].copy_from_slice(b"hello");
+/// let kept = block.share(0..5);
+/// block.spare()[..5].copy_from_slice(b"world");
+/// assert_eq!((&kept[..], &block.bytes()[..5]), (&b"hello"[..], &b"world"[..]));
+/// ```
+pub struct ReadBlock {
+    current: Arc<Block>,
+    /// Something of `current` may be lent.
+    lent: Cell<bool>,
+    /// Blocks that were lent when they were exchanged; who has all its slices back is used again.
+    kept: ArrayVec<Arc<Block>, KEPT>,
+}
+
+/// What a slice of a block keeps alive.
+struct Lent {
+    block: Arc<Block>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.block.0[self.range.clone()]
+    }
+}
+
+impl Default for ReadBlock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ReadBlock {
+    /// A block of its own, nothing of it lent.
+    pub fn new() -> Self {
+        Self { current: Arc::new(Block([0; SIZE])), lent: Cell::new(false), kept: ArrayVec::new() }
+    }
+
+    /// A whole block to read into: this one, or another if a slice of this one is still kept. Which bytes
+    /// it holds before is not defined.
+    #[inline]
+    pub fn spare(&mut self) -> &mut [u8] {
+        if self.lent.get() {
+            self.exchange();
+        }
+        let Some(block) = Arc::get_mut(&mut self.current) else { unreachable!("a block is lent by `share` alone") };
+        block.bytes_mut()
+    }
+
+    /// All of the block, as it was filled last.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.current.bytes()
+    }
+
+    /// A part of the block that stays as it is for as long as it is kept, by whom and on which thread ever.
+    /// Nothing is copied; the whole block stays alive with it. (B4)
+    ///
+    /// # Panics
+    ///
+    /// If `range` is not within the block.
+    pub fn share(&self, range: Range<usize>) -> Bytes {
+        assert!(range.start <= range.end && range.end <= SIZE, "{range:?} of a block of {SIZE} bytes");
+        if range.is_empty() {
+            return Bytes::new();
+        }
+        self.lent.set(true);
+        Bytes::from_owner(Lent { block: self.current.clone(), range })
+    }
+
+    /// Sees to it that nothing of the current block is lent.
+    #[cold]
+    fn exchange(&mut self) {
+        if Arc::get_mut(&mut self.current).is_none() {
+            let back = self.kept.iter_mut().position(|block| Arc::get_mut(block).is_some());
+            let next = match back {
+                Some(at) => self.kept.swap_remove(at),
+                None => Arc::new(Block([0; SIZE])),
+            };
+            // With too many on loan, this one is freed by whoever keeps its last slice.
+            let _ = self.kept.try_push(std::mem::replace(&mut self.current, next));
+        }
+        self.lent.set(false);
     }
 }
 
@@ -82,11 +188,48 @@ impl Gather {
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, Gather, SIZE};
+    use super::{Block, Gather, KEPT, ReadBlock, SIZE};
 
     #[test]
     fn a_block_is_aligned_to_a_page() {
         assert_eq!(Block::new().bytes().as_ptr().align_offset(4096), 0);
+    }
+
+    #[test]
+    fn a_block_is_used_again_once_its_slices_are_back() {
+        let mut block = ReadBlock::new();
+        let first = block.spare().as_ptr();
+        assert_eq!((block.spare().as_ptr(), first.align_offset(4096)), (first, 0));
+        let kept = block.share(1..3);
+        let second = block.spare().as_ptr();
+        assert_ne!(second, first);
+        drop(kept);
+        assert_eq!(block.spare().as_ptr(), second, "nothing of it was lent");
+        let kept = block.share(0..SIZE);
+        assert_eq!(block.spare().as_ptr(), first, "its slice is back");
+        drop(kept);
+    }
+
+    #[test]
+    fn a_block_whose_slices_came_back_in_time_stays() {
+        let mut block = ReadBlock::new();
+        let first = block.spare().as_ptr();
+        drop(block.share(0..10));
+        assert_eq!(block.spare().as_ptr(), first);
+        assert!(block.share(7..7).is_empty());
+        assert!(!block.lent.get(), "an empty slice keeps no block");
+    }
+
+    #[test]
+    fn any_number_of_blocks_can_be_on_loan() {
+        let mut block = ReadBlock::new();
+        let mut kept = Vec::new();
+        for fill in 0..3 * KEPT as u8 {
+            block.spare().fill(fill);
+            kept.push(block.share(5..SIZE));
+        }
+        assert!(kept.iter().enumerate().all(|(fill, bytes)| bytes.iter().all(|byte| *byte == fill as u8)));
+        assert_eq!(block.kept.len(), KEPT);
     }
 
     #[test]

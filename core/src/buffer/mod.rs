@@ -2,10 +2,19 @@
 //! ([`output`]), one producer and one consumer each.
 //!
 //! The hot path passes through neither: a handler reads from the poller's [`block`] and its reply is
-//! sent from there too. What a handler leaves unread and what the kernel does not take stays here, and an
-//! empty buffer owns no memory.
+//! sent from where it was gathered. What a handler leaves unread and what the kernel does not take stays
+//! here, and an empty buffer owns no memory.
+//!
+//! What two threads touch is [`link`], which the checkers explore; everything else has one owner at a time.
+//! For users of the crate there is nothing here: it is public for the checkers and the property tests.
 
-pub(crate) mod block;
-pub(crate) mod input;
-pub(crate) mod output;
-pub(crate) mod tail;
+pub mod link;
+
+net! {
+    pub mod block;
+    pub mod chunks;
+    pub mod gather;
+    pub(crate) mod input;
+    pub(crate) mod output;
+    pub(crate) mod tail;
+}

@@ -2,6 +2,7 @@
 //!
 //! A module is added by one `mod` line and by its list in `CHAPTERS`.
 
+mod buffers;
 mod closing;
 mod connect;
 mod data;
@@ -31,6 +32,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     waits::SCENARIOS,
     output::SCENARIOS,
     pressure::SCENARIOS,
+    buffers::SCENARIOS,
     shutdown::SCENARIOS,
     together::SCENARIOS,
 ];

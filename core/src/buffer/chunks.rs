@@ -1,0 +1,291 @@
+//! A queue of bytes with one owner: what a handler left unread, and what the kernel did not take.
+//!
+//! Small pushes are copied into a block that grows; large ones are queued as they are. Whoever needs
+//! contiguous bytes has them joined: into a block with room for more, so that asking again copies nothing
+//! and asking for a little more copies a little. (B3)
+//!
+//! Not here: who the owner is; two threads hand bytes to each other through a [`link`](super::link).
+
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::IoSlice;
+
+use arrayvec::ArrayVec;
+use bytes::{Buf as _, Bytes, BytesMut};
+
+/// From this size on bytes are queued without copying them.
+pub const LARGE: usize = 4096;
+
+/// A block that is at least this large is not grown by pushes; a new one is begun.
+pub(super) const BLOCK: usize = 64 * 1024;
+
+/// How many runs one system call is given.
+pub const RUNS: usize = 64;
+
+/// The runs of one gathering write.
+pub type Slices<'a> = ArrayVec<IoSlice<'a>, RUNS>;
+
+/// A queue of bytes. Empty, it owns no memory. (B2)
+///
+/// ```
+/// use pollproof::buffer::chunks::Chunks;
+///
+/// let mut chunks = Chunks::new();
+/// chunks.push_copy(b"half a pa");
+/// assert_eq!(chunks.peek(13), None);
+/// chunks.push(bytes::Bytes::from_static(b"cket, and more"));
+/// assert_eq!(chunks.find(b',', 0), Some(13));
+/// assert_eq!(chunks.take(13).unwrap(), "half a packet");
+/// assert_eq!(chunks.skip(2), 2);
+/// assert_eq!(chunks.all(), b"and more");
+/// ```
+#[derive(Default)]
+pub struct Chunks {
+    /// None of them empty.
+    chunks: VecDeque<Bytes>,
+    /// The last run, which grows. If there is nothing else, it is also the first.
+    tail: BytesMut,
+    /// Of all of them.
+    len: usize,
+}
+
+impl fmt::Debug for Chunks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunks").field("len", &self.len).field("runs", &self.runs().count()).finish()
+    }
+}
+
+impl Chunks {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many bytes are queued.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none are.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends a copy.
+    pub fn push_copy(&mut self, bytes: &[u8]) {
+        if self.tail.capacity() - self.tail.len() < bytes.len() {
+            self.make_room(bytes.len());
+        }
+        self.tail.extend_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// Appends `bytes`: as they are if they are at least [`LARGE`], else a copy, so that what a small slice
+    /// of something large keeps alive does not pile up.
+    pub fn push(&mut self, bytes: Bytes) {
+        if bytes.len() < LARGE {
+            return self.push_copy(&bytes);
+        }
+        self.close_tail();
+        self.len += bytes.len();
+        self.chunks.push_back(bytes);
+    }
+
+    /// Moves everything out of `other` behind what is here.
+    pub fn append(&mut self, other: &mut Chunks) {
+        if self.is_empty() {
+            return std::mem::swap(self, other);
+        }
+        let other = std::mem::take(other);
+        for chunk in other.chunks {
+            self.push(chunk);
+        }
+        if other.tail.len() < LARGE {
+            self.push_copy(&other.tail);
+        } else {
+            self.close_tail();
+            self.len += other.tail.len();
+            self.tail = other.tail;
+        }
+    }
+
+    /// The first bytes, as far as they are contiguous; empty if there are none.
+    #[inline]
+    pub fn front(&self) -> &[u8] {
+        match self.chunks.front() {
+            Some(chunk) => chunk,
+            None => &self.tail,
+        }
+    }
+
+    /// The first `n` bytes, contiguous; `None` if there are fewer.
+    #[inline]
+    pub fn peek(&mut self, n: usize) -> Option<&[u8]> {
+        if n > self.len {
+            return None;
+        }
+        if self.front().len() < n {
+            self.join(n);
+        }
+        self.front().get(..n)
+    }
+
+    /// Everything, contiguous.
+    pub fn all(&mut self) -> &[u8] {
+        if self.front().len() < self.len {
+            self.join(self.len);
+        }
+        self.front()
+    }
+
+    /// Drops the first `n` bytes, or all if there are fewer; returns how many.
+    pub fn skip(&mut self, n: usize) -> usize {
+        let skipped = n.min(self.len);
+        self.move_front(skipped, |_| ());
+        self.consumed(skipped);
+        skipped
+    }
+
+    /// Takes the first `n` bytes out of the queue; `None` if there are fewer. Nothing is copied if they
+    /// are contiguous.
+    pub fn take(&mut self, n: usize) -> Option<Bytes> {
+        if n > self.len {
+            return None;
+        }
+        let taken = match self.chunks.front_mut() {
+            Some(chunk) if chunk.len() == n => self.chunks.pop_front().unwrap_or_default(),
+            Some(chunk) if chunk.len() > n => chunk.split_to(n),
+            None => self.tail.split_to(n).freeze(),
+            Some(_) => {
+                let mut joined = BytesMut::with_capacity(n);
+                self.move_front(n, |run| joined.extend_from_slice(run));
+                joined.freeze()
+            }
+        };
+        self.consumed(n);
+        Some(taken)
+    }
+
+    /// Where the first `needle` at or behind `from` is.
+    pub fn find(&self, needle: u8, from: usize) -> Option<usize> {
+        let mut before = 0;
+        for run in self.runs() {
+            let start = from.saturating_sub(before).min(run.len());
+            if let Some(at) = memchr::memchr(needle, &run[start..]) {
+                return Some(before + start + at);
+            }
+            before += run.len();
+        }
+        None
+    }
+
+    /// Adds the runs to `out`, as many as it takes.
+    pub fn io_slices<'a>(&'a self, out: &mut Slices<'a>) {
+        out.extend(self.runs().take(out.remaining_capacity()).map(IoSlice::new));
+    }
+
+    /// Everything in one vector; not copied if it is one run that nobody shares.
+    pub fn into_vec(mut self) -> Vec<u8> {
+        match (self.chunks.len(), self.tail.is_empty()) {
+            (0, _) => self.tail.into(),
+            (1, true) => self.chunks.pop_front().unwrap_or_default().into(),
+            _ => {
+                let mut all = Vec::with_capacity(self.len);
+                self.runs().for_each(|run| all.extend_from_slice(run));
+                all
+            }
+        }
+    }
+
+    /// If only a little is left, copies it into memory of its own size, so that what it was a part of can be
+    /// freed. An empty queue has given back everything already. (B2)
+    pub fn shrink(&mut self) {
+        if (1..LARGE).contains(&self.len) {
+            let mut exact = BytesMut::with_capacity(self.len);
+            self.runs().for_each(|run| exact.extend_from_slice(run));
+            *self = Self { chunks: VecDeque::new(), len: self.len, tail: exact };
+        }
+    }
+
+    fn runs(&self) -> impl Iterator<Item = &[u8]> {
+        self.chunks.iter().map(|chunk| &chunk[..]).chain((!self.tail.is_empty()).then_some(&self.tail[..]))
+    }
+
+    /// Makes room for `more` bytes in the tail. A small tail grows, each time to twice its size; a large one
+    /// is closed, so that a long queue is not moved around.
+    #[cold]
+    fn make_room(&mut self, more: usize) {
+        if self.tail.len() < BLOCK {
+            self.tail.reserve(more);
+        } else {
+            self.close_tail();
+            self.tail = BytesMut::with_capacity(more.max(BLOCK));
+        }
+    }
+
+    /// Begins a new run.
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(std::mem::take(&mut self.tail).freeze());
+        }
+    }
+
+    /// Makes at least the first `n` bytes, of which there are as many, one run. (B3)
+    ///
+    /// The first run is made twice as long, if there is enough, or gets room for half as much again: either
+    /// way, what is copied here is less than a constant times what was queued since it was copied before.
+    #[cold]
+    fn join(&mut self, n: usize) {
+        let first = self.chunks.pop_front().unwrap_or_default();
+        let wanted = n.max(2 * first.len()).min(self.len);
+        let room = if wanted == self.len { wanted + wanted / 2 } else { wanted };
+        let copy = |first: &[u8]| {
+            let mut joined = BytesMut::with_capacity(room);
+            joined.extend_from_slice(first);
+            joined
+        };
+        // It has room if it is what was joined before, and then was closed.
+        let mut joined = match first.try_into_mut() {
+            Ok(first) if first.capacity() >= n => first,
+            Ok(first) => copy(&first),
+            Err(first) => copy(&first),
+        };
+        let wanted = wanted.min(joined.capacity());
+        self.move_front(wanted - joined.len(), |run| joined.extend_from_slice(run));
+        if wanted == self.len {
+            self.chunks = VecDeque::new();
+            self.tail = joined;
+        } else {
+            self.chunks.push_front(joined.freeze());
+        }
+    }
+
+    /// Hands the first `n` bytes to `each`, run by run, and drops them.
+    fn move_front(&mut self, mut n: usize, mut each: impl FnMut(&[u8])) {
+        while n > 0 {
+            let Some(chunk) = self.chunks.front_mut() else {
+                each(&self.tail[..n]);
+                return self.tail.advance(n);
+            };
+            let count = n.min(chunk.len());
+            each(&chunk[..count]);
+            chunk.advance(count);
+            if chunk.is_empty() {
+                self.chunks.pop_front();
+            }
+            n -= count;
+        }
+    }
+
+    /// `n` bytes are out of the runs.
+    fn consumed(&mut self, n: usize) {
+        self.len -= n;
+        if self.len == 0 {
+            *self = Self::default();
+        }
+    }
+}
