@@ -22,7 +22,7 @@ mod echo {
     use std::time::Duration;
 
     use nix::sys::signal::{SigSet, Signal};
-    use pollproof::{Connection, Handler, Io, Server};
+    use pollproof::{BoxError, Connection, Handler, Io, Server};
 
     /// Counted per connection, not per request: the hot path stays bare.
     #[derive(Default)]
@@ -40,6 +40,7 @@ mod echo {
 
     impl Handler for Echo {
         type Context = ();
+        type State = ();
 
         fn on_prepare(&self, conn: &Connection) {
             let counts = self.0.clone();
@@ -52,13 +53,15 @@ mod echo {
             assert!(added.is_ok(), "nothing ends before OnPrepare has");
         }
 
-        fn on_connect(&self, _: &Connection) {
+        fn on_connect(&self, (): &mut (), _: &mut Io<'_>) -> Result<(), BoxError> {
             self.0.connected.fetch_add(1, Relaxed);
+            Ok(())
         }
 
-        fn on_request(&self, (): &(), io: &mut Io<'_>) {
+        fn on_request(&self, (): &(), (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
             io.write(io.data());
             io.consume(io.data().len());
+            Ok(())
         }
 
         fn on_disconnect(&self, (): &(), _: &Connection) {

@@ -10,7 +10,8 @@ use nix::sys::socket::{self, Backlog, sockopt};
 
 use crate::addr::Addr;
 use crate::error::{Error, Result};
-use crate::handler::{Handler, Io, OnRequest};
+use crate::handler::{Handler, OnRequest, Outcome};
+use crate::io::Io;
 use crate::reactor::epoll::Poller;
 use crate::reactor::sys::NixListener;
 use crate::server::Server;
@@ -120,7 +121,10 @@ impl<H> Builder<H> {
     ///     .bind("127.0.0.1:0")?;
     /// # Ok::<(), pollproof::Error>(())
     /// ```
-    pub fn on_request<F: Fn(&mut Io<'_>) + Send + Sync + 'static>(self, handler: F) -> Builder<OnRequest<F>> {
+    pub fn on_request<R: Outcome, F: Fn(&mut Io<'_>) -> R + Send + Sync + 'static>(
+        self,
+        handler: F,
+    ) -> Builder<OnRequest<F>> {
         self.with(OnRequest(handler))
     }
 }
@@ -155,7 +159,7 @@ impl<H: Handler> Builder<H> {
 fn listen_tcp(address: &str, nodelay: bool) -> Result<(NixListener, Addr)> {
     let failed = |call| move |source: std::io::Error| Error::Server { call, source };
     let listener = TcpListener::bind(address).map_err(|source| match source.kind() {
-        std::io::ErrorKind::InvalidInput => Error::Address { address: address.to_owned(), source },
+        std::io::ErrorKind::InvalidInput => Error::Address { call: "bind", address: address.to_owned(), source },
         _ => Error::Server { call: "bind", source },
     })?;
     listener.set_nonblocking(true).map_err(failed("ioctl"))?;
@@ -172,7 +176,7 @@ fn listen_unix(path: &str) -> Result<(NixListener, Addr)> {
     let failed = |call| move |source: std::io::Error| Error::Server { call, source };
     if path.is_empty() {
         let source = std::io::Error::from(std::io::ErrorKind::InvalidInput);
-        return Err(Error::Address { address: "unix:".to_owned(), source });
+        return Err(Error::Address { call: "bind", address: "unix:".to_owned(), source });
     }
     let bound = UnixListener::bind(path).or_else(|error| {
         let left_behind = error.kind() == std::io::ErrorKind::AddrInUse

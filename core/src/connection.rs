@@ -1,8 +1,8 @@
 //! One connection: the handle that users keep, and what is behind it.
 //!
-//! [`Connection`] is a cheap clone. Everything on it may be called from any thread and inside any
-//! callback, and none of it waits for another thread. What a call may do is decided by the connection's
-//! word; this module only holds the pieces together.
+//! [`Connection`] is a cheap clone. Everything on it may be called from any thread and inside any callback;
+//! what waits says so. What a call may do is decided by the connection's word; this module only holds the
+//! pieces together.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -10,27 +10,44 @@ use std::os::fd::OwnedFd;
 use crossbeam_utils::CachePadded;
 
 use crate::addr::Addr;
-use crate::buffer::{input::Input, output::Output};
+use crate::buffer::input::Input;
+use crate::buffer::output::{Batch, Output};
 use crate::error::{Error, Result};
-use crate::handler::Service;
+use crate::handler::{BoxError, Service};
+use crate::io::Io;
 use crate::protocol::close_list::CloseList;
-use crate::protocol::output::{self, Refused};
+use crate::protocol::slot::{SharedSlot, Slot};
 use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
 use crate::protocol::{lifecycle, word};
 use crate::reactor::effects::Fx;
 use crate::reactor::epoll::Poller;
-use crate::reactor::held::Held;
+use crate::reactor::held::{Exclusive, Held};
 use crate::reactor::registration::Token;
 use crate::reactor::sys::{Interest, Kernel, Sys};
 use crate::shared::Shared;
+use crate::sync::atomic::AtomicBool;
 use crate::sync::{Arc, Mutex, lock};
+use crate::waiting::{self, Limit};
 
 /// A callback that runs once, when its connection is over; see [`Connection::on_close`].
 pub type CloseCallback = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A callback that gets the fd back; see [`Connection::detach`].
 pub(crate) type DetachCallback = Box<dyn FnOnce(Detached) + Send>;
+
+/// An OnRequest that was set on its connection.
+pub(crate) type Request = Box<dyn FnMut(&mut Io<'_>) -> std::result::Result<(), BoxError> + Send>;
+
+/// An OnDisconnect that was set on its connection.
+pub(crate) type Disconnect = Arc<dyn Fn(&Connection) + Send + Sync>;
+
+/// How long calls wait; there only once somebody has said so.
+#[derive(Debug, Default)]
+struct Limits {
+    read: Limit,
+    write: Limit,
+}
 
 /// What is behind a [`Connection`].
 pub(crate) struct Conn {
@@ -48,6 +65,17 @@ pub(crate) struct Conn {
     pub(crate) mask: Held<Interest>,
     pub(crate) close_list: CloseList<CloseCallback>,
     pub(crate) detached: Mutex<Option<DetachCallback>>,
+    /// The service has an OnConnect or OnRequest.
+    pub(crate) serves: bool,
+    /// An OnRequest that replaces the service's, on its way to the owner. (R1)
+    pub(crate) slot: Slot<Request>,
+    /// The one that is installed; under `TASK`.
+    pub(crate) request: Held<Exclusive<Option<Request>>>,
+    /// An OnDisconnect that replaces the service's. (R3)
+    pub(crate) disconnect: SharedSlot<Disconnect>,
+    limits: Mutex<Option<Box<Limits>>>,
+    /// Somebody reads outside handlers.
+    pub(crate) reader: AtomicBool,
     pub(crate) read_trigger: Trigger,
     pub(crate) write_trigger: Trigger,
     id: u64,
@@ -118,8 +146,9 @@ impl Connection {
         id: u64,
     ) -> Self {
         let service = server.factory.make();
+        let serves = service.serves();
         Self(Arc::new(Conn {
-            word: CachePadded::new(Word::new(true)),
+            word: CachePadded::new(Word::new(serves)),
             fd: Held::new(Some(fd)),
             token,
             home,
@@ -130,6 +159,12 @@ impl Connection {
             mask: Held::new(Interest { readable: true, writable: false }),
             close_list: CloseList::new(),
             detached: Mutex::new(None),
+            serves,
+            slot: Slot::default(),
+            request: Held::new(Exclusive::new(None)),
+            disconnect: SharedSlot::default(),
+            limits: Mutex::new(None),
+            reader: AtomicBool::new(false),
             read_trigger: Trigger::new(),
             write_trigger: Trigger::new(),
             id,
@@ -244,15 +279,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
-        const CALL: &str = "send";
-        let connection = self.id();
-        let fx = Fx::flushing(self, bytes);
-        match output::flush(&fx) {
-            Ok(()) => output::end_flush(&fx),
-            Err(Refused::Closed) => return Err(Error::Closed { call: CALL, connection }),
-            Err(Refused::ConcurrentAccess) => return Err(Error::ConcurrentAccess { call: CALL, connection }),
-        }
-        if fx.failed() { Err(Error::Closed { call: CALL, connection }) } else { Ok(()) }
+        waiting::flush(self, Batch::Run(bytes), "send").map(drop)
     }
 
     /// Adds a close callback. They run when the connection is over, newest first, each once, on whichever
@@ -305,6 +332,20 @@ impl Connection {
         let unused = lock(&self.0.detached).take();
         drop(unused);
         refused()
+    }
+
+    pub(crate) fn change_limits(&self, change: impl FnOnce(&mut Limit, &mut Limit)) {
+        let mut limits = lock(&self.0.limits);
+        let Limits { read, write } = &mut **limits.get_or_insert_default();
+        change(read, write);
+    }
+
+    pub(crate) fn read_limit(&self) -> Limit {
+        lock(&self.0.limits).as_ref().map_or_else(Limit::default, |limits| limits.read)
+    }
+
+    pub(crate) fn write_limit(&self) -> Limit {
+        lock(&self.0.limits).as_ref().map_or_else(Limit::default, |limits| limits.write)
     }
 }
 

@@ -1,37 +1,54 @@
-//! What a server does with its connections: the handler, and what it is given.
+//! What a server does with its connections: the handler.
 //!
-//! [`Handler`] is the user's side. [`Service`] is the reactor's side of it: one connection's handler and
-//! context behind one pointer, so that nothing below needs to know their types.
+//! [`Handler`] is the user's side, [`Callbacks`] the same made of closures. [`Service`] is the reactor's side of
+//! it: one connection's handler, context and state behind one pointer, so that nothing below needs to know
+//! their types.
 
-use std::cell::{Cell, RefCell};
-use std::fmt;
-
-use crate::buffer::block::Gather;
 use crate::connection::Connection;
-use crate::reactor::held::Held;
+use crate::io::Io;
+use crate::reactor::held::{Exclusive, Held};
 use crate::sync::Arc;
 
-/// A server's callbacks. As a rule they run on polling threads, where one that blocks holds up every
-/// connection of its poller; what a connection's end still has to do may run on whichever thread was the
-/// last to use it, inside a [`Connection::send`], `close` or `shutdown`. A panic in any of them closes its
-/// connection and nothing else (P1).
+/// What a callback may fail with: any error. Its connection is closed, and the error is told to
+/// [`Builder::on_error`](crate::Builder::on_error).
 ///
 /// ```
-/// use pollproof::{Connection, Handler, Io, Server};
+/// fn on_request(io: &mut pollproof::Io<'_>) -> Result<(), pollproof::BoxError> {
+///     let text = std::str::from_utf8(io.data())?;
+///     Err(format!("nobody understands {text}").into())
+/// }
+/// ```
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A server's callbacks. What may overlap is shared (`&`), what is serial is exclusive (`&mut`).
+///
+/// As a rule they run on polling threads: a callback that blocks delays the other connections of its poller
+/// for a few milliseconds, until another thread has taken over ([`Builder::takeover`]). What a
+/// connection's end still has to do may run on whichever thread was the last to use it, inside a
+/// [`Connection::send`], `close` or `shutdown`. A panic or an error in any of them closes its connection and
+/// nothing else (P1).
+///
+/// [`Builder::takeover`]: crate::Builder::takeover
+///
+/// ```
+/// use pollproof::{BoxError, Connection, Handler, Io, Server};
 ///
 /// struct Greeter;
 ///
 /// impl Handler for Greeter {
 ///     type Context = String;
+///     type State = usize;
 ///
-///     fn on_connect(&self, conn: &Connection) -> String {
-///         conn.send(b"hello\n").ok();
-///         format!("{}", conn.peer())
+///     fn on_connect(&self, _calls: &mut usize, io: &mut Io<'_>) -> Result<String, BoxError> {
+///         io.write(b"hello\n");
+///         Ok(io.connection().peer().to_string())
 ///     }
 ///
-///     fn on_request(&self, peer: &String, io: &mut Io<'_>) {
-///         io.write(peer.as_bytes());
+///     fn on_request(&self, peer: &String, calls: &mut usize, io: &mut Io<'_>) -> Result<(), BoxError> {
+///         *calls += 1;
+///         io.write(format!("{calls} from {peer}\n").as_bytes());
 ///         io.consume(io.data().len());
+///         Ok(())
 ///     }
 /// }
 ///
@@ -43,157 +60,200 @@ pub trait Handler: Send + Sync + 'static {
     /// Dropped after the close callbacks, before the fd is closed.
     type Context: Send + Sync + 'static;
 
+    /// What OnConnect and OnRequest have to themselves: they never overlap (S1). Dropped with the context.
+    type State: Default + Send + 'static;
+
     /// OnPrepare: before the fd is registered, so before any event. May close. Once per connection, on the
-    /// accepting thread. (S2)
+    /// accepting or dialing thread. (S2)
     fn on_prepare(&self, _conn: &Connection) {}
 
-    /// OnConnect: once per connection, before any OnRequest; skipped when OnPrepare closed. May send, close
-    /// and add close callbacks. On the accepting thread. (H1, H2)
-    fn on_connect(&self, conn: &Connection) -> Self::Context;
+    /// OnConnect: once per connection, before any OnRequest; skipped when OnPrepare closed. May read (what comes
+    /// meanwhile is its to read), write, close and add close callbacks; what it wrote is sent when it returns.
+    /// On the accepting or dialing thread, or where the [`Runner`](crate::Runner) runs it. (H1, H2)
+    ///
+    /// # Errors
+    ///
+    /// Closes the connection, after what was written is sent as far as the socket takes it. There is no
+    /// context then, so that OnDisconnect does not run.
+    fn on_connect(&self, state: &mut Self::State, io: &mut Io<'_>) -> Result<Self::Context, BoxError>;
 
     /// OnRequest: there is something to read. Never twice at the same time for one connection (S1). Called
     /// again while it leaves something that it has consumed a part of; a call that consumed nothing is
     /// repeated when there is more than it has seen, and once more when the peer stops (N4). Whatever it
     /// wrote is sent when it returns, in one system call.
-    fn on_request(&self, context: &Self::Context, io: &mut Io<'_>);
+    ///
+    /// # Errors
+    ///
+    /// Closes the connection, after what was written is sent as far as the socket takes it.
+    fn on_request(&self, context: &Self::Context, state: &mut Self::State, io: &mut Io<'_>) -> Result<(), BoxError>;
 
     /// OnDisconnect: the peer closed or half-closed first, or somebody closed during OnConnect. At most
     /// once, after OnConnect and before the close callbacks; may run while OnRequest does, so that it can
-    /// cancel it (H1, H4). Not called when OnConnect panicked: there is no context then.
+    /// cancel it (H1, H4). Not called when OnConnect failed: there is no context then.
     fn on_disconnect(&self, _context: &Self::Context, _conn: &Connection) {}
+}
+
+/// What a closure may return: nothing, or a result whose error closes the connection.
+///
+/// ```
+/// let server = pollproof::Server::builder()
+///     .on_request(|io: &mut pollproof::Io<'_>| -> Result<(), std::num::ParseIntError> {
+///         let text = String::from_utf8_lossy(io.data()).into_owned();
+///         io.consume(text.len());
+///         let number: u64 = text.trim().parse()?;
+///         io.write(format!("{}\n", number + 1).as_bytes());
+///         Ok(())
+///     })
+///     .bind("127.0.0.1:0")?;
+/// # Ok::<(), pollproof::Error>(())
+/// ```
+pub trait Outcome {
+    /// As a result.
+    ///
+    /// # Errors
+    ///
+    /// What the callback failed with.
+    fn outcome(self) -> Result<(), BoxError>;
+}
+
+impl Outcome for () {
+    #[inline(always)]
+    fn outcome(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> Outcome for Result<(), E> {
+    #[inline(always)]
+    fn outcome(self) -> Result<(), BoxError> {
+        self.map_err(Into::into)
+    }
 }
 
 /// A handler that is only an OnRequest; see [`Builder::on_request`](crate::Builder::on_request).
 #[derive(Clone, Copy, Debug)]
 pub struct OnRequest<F>(pub(crate) F);
 
-impl<F: Fn(&mut Io<'_>) + Send + Sync + 'static> Handler for OnRequest<F> {
+impl<R: Outcome, F: Fn(&mut Io<'_>) -> R + Send + Sync + 'static> Handler for OnRequest<F> {
     type Context = ();
+    type State = ();
 
-    fn on_connect(&self, _conn: &Connection) {}
+    fn on_connect(&self, (): &mut (), _io: &mut Io<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
 
     #[inline]
-    fn on_request(&self, (): &(), io: &mut Io<'_>) {
-        (self.0)(io);
+    fn on_request(&self, (): &(), (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
+        (self.0)(io).outcome()
     }
 }
 
-/// What OnRequest works on: the bytes that are there, and the reply.
+type Prepare = Box<dyn Fn(&Connection) + Send + Sync>;
+type Connect<C> = Box<dyn Fn(&mut Io<'_>) -> Result<C, BoxError> + Send + Sync>;
+type Request<C> = Box<dyn Fn(&C, &mut Io<'_>) -> Result<(), BoxError> + Send + Sync>;
+type Disconnect<C> = Box<dyn Fn(&C, &Connection) + Send + Sync>;
+
+/// A handler made of closures, with what OnConnect makes as their context.
 ///
 /// ```
-/// use pollproof::Io;
+/// use pollproof::{Callbacks, Server};
 ///
-/// /// Answers each complete line, and leaves half a line for the next call.
-/// fn lines(io: &mut Io<'_>) {
-///     while let Some(end) = io.data().iter().position(|&byte| byte == b'\n') {
-///         io.write(b"got: ");
-///         io.write(&io.data()[..=end]);
-///         io.consume(end + 1);
-///     }
-/// }
-/// let server = pollproof::Server::builder().on_request(lines).bind("127.0.0.1:0")?;
+/// let callbacks = Callbacks::new(|io| Ok(io.connection().id()))
+///     .on_request(|id, io| {
+///         io.write(format!("you are {id}\n").as_bytes());
+///         io.consume(io.data().len());
+///     })
+///     .on_disconnect(|id, _conn| println!("{id} is leaving"));
+/// let server = Server::builder().handler(callbacks).bind("127.0.0.1:0")?;
 /// # Ok::<(), pollproof::Error>(())
 /// ```
-pub struct Io<'a> {
-    pub(crate) conn: &'a Connection,
-    pub(crate) data: &'a [u8],
-    pub(crate) consumed: Cell<usize>,
-    /// The part of `data` that is the reply so far: written without a copy.
-    pub(crate) whole: Cell<(usize, usize)>,
-    /// The reply, once it is anything else.
-    pub(crate) reply: &'a RefCell<Gather>,
-    pub(crate) last: bool,
+pub struct Callbacks<C> {
+    prepare: Option<Prepare>,
+    connect: Connect<C>,
+    request: Option<Request<C>>,
+    disconnect: Option<Disconnect<C>>,
 }
 
-impl Io<'_> {
-    /// Everything that was read and not consumed, contiguous. Does not block or copy; empty once all of it
-    /// is consumed.
+impl<C: Send + Sync + 'static> Callbacks<C> {
+    /// A handler whose OnConnect is `connect`.
     ///
     /// ```
-    /// # fn handler(io: &mut pollproof::Io<'_>) {
-    /// let Some(&[a, b, c, d]) = io.data().first_chunk() else { return };
-    /// let length = u32::from_be_bytes([a, b, c, d]);
-    /// # }
+    /// # let callbacks: pollproof::Callbacks<()> =
+    /// pollproof::Callbacks::new(|_io| Ok(()))
+    /// # ;
     /// ```
-    #[inline]
-    pub fn data(&self) -> &[u8] {
-        &self.data[self.consumed.get()..]
+    pub fn new(connect: impl Fn(&mut Io<'_>) -> Result<C, BoxError> + Send + Sync + 'static) -> Self {
+        Self { prepare: None, connect: Box::new(connect), request: None, disconnect: None }
     }
 
-    /// Consumes the first `count` bytes of [`data`](Self::data), or all of it if that is less; returns how
-    /// many. What is not consumed is there again at the next call. (N4)
+    /// Sets OnPrepare.
     ///
     /// ```
-    /// # fn handler(io: &mut pollproof::Io<'_>) {
-    /// assert_eq!(io.consume(usize::MAX), io.data().len());
-    /// # }
+    /// # let callbacks: pollproof::Callbacks<()> =
+    /// pollproof::Callbacks::new(|_io| Ok(())).on_prepare(|conn| println!("{} is here", conn.peer()))
+    /// # ;
     /// ```
-    #[inline]
-    pub fn consume(&self, count: usize) -> usize {
-        let count = count.min(self.data.len() - self.consumed.get());
-        self.consumed.set(self.consumed.get() + count);
-        count
+    #[must_use]
+    pub fn on_prepare(mut self, prepare: impl Fn(&Connection) + Send + Sync + 'static) -> Self {
+        self.prepare = Some(Box::new(prepare));
+        self
     }
 
-    /// Adds `bytes` to the reply. It is sent when OnRequest returns, in one system call; what the socket
-    /// does not take is queued and follows as the peer reads. A reply to a connection that is closed by
-    /// then is dropped, and so is that of a call which panics.
-    ///
-    /// Bytes are copied, unless they are a part of [`data`](Self::data) and the only write: then they are
-    /// sent from where they were read to.
+    /// Sets OnRequest. Without one, what the peer sends stays unread, up to a limit.
     ///
     /// ```
-    /// # fn handler(io: &mut pollproof::Io<'_>) {
-    /// io.write(io.data());
-    /// # }
+    /// # let callbacks: pollproof::Callbacks<()> =
+    /// pollproof::Callbacks::new(|_io| Ok(())).on_request(|(), io| io.write(b"hello\n"))
+    /// # ;
     /// ```
-    #[inline]
-    pub fn write(&self, bytes: &[u8]) {
-        let mut reply = self.reply.borrow_mut();
-        let whole = self.whole.take();
-        if whole.1 == 0 && reply.bytes().is_empty() {
-            let offset = (bytes.as_ptr() as usize).wrapping_sub(self.data.as_ptr() as usize);
-            if offset < self.data.len() && bytes.len() <= self.data.len() - offset {
-                self.whole.set((offset, bytes.len()));
-                return;
-            }
+    #[must_use]
+    pub fn on_request<R: Outcome>(mut self, request: impl Fn(&C, &mut Io<'_>) -> R + Send + Sync + 'static) -> Self {
+        self.request = Some(Box::new(move |context, io| request(context, io).outcome()));
+        self
+    }
+
+    /// Sets OnDisconnect.
+    ///
+    /// ```
+    /// # let callbacks: pollproof::Callbacks<()> =
+    /// pollproof::Callbacks::new(|_io| Ok(())).on_disconnect(|(), conn| println!("{} leaves", conn.id()))
+    /// # ;
+    /// ```
+    #[must_use]
+    pub fn on_disconnect(mut self, disconnect: impl Fn(&C, &Connection) + Send + Sync + 'static) -> Self {
+        self.disconnect = Some(Box::new(disconnect));
+        self
+    }
+}
+
+impl<C: Send + Sync + 'static> Handler for Callbacks<C> {
+    type Context = C;
+    type State = ();
+
+    fn on_prepare(&self, conn: &Connection) {
+        if let Some(prepare) = &self.prepare {
+            prepare(conn);
         }
-        reply.push(&self.data[whole.0..whole.0 + whole.1]);
-        reply.push(bytes);
     }
 
-    /// Whether nothing more will come: the peer has stopped sending. What is left unread after a call that
-    /// was told so is dropped. (N4)
-    ///
-    /// ```
-    /// # fn handler(io: &mut pollproof::Io<'_>) {
-    /// if io.is_last() && !io.data().ends_with(b"\n") {
-    ///     io.write(b"that was half a line\n");
-    /// }
-    /// # }
-    /// ```
-    #[inline]
-    pub fn is_last(&self) -> bool {
-        self.last
+    fn on_connect(&self, (): &mut (), io: &mut Io<'_>) -> Result<C, BoxError> {
+        (self.connect)(io)
     }
 
-    /// The connection: to close it, to keep a handle of it, to know who it is.
-    ///
-    /// ```
-    /// # fn handler(io: &mut pollproof::Io<'_>) {
-    /// io.write(format!("hello {}\n", io.connection().peer()).as_bytes());
-    /// io.connection().shutdown();
-    /// # }
-    /// ```
-    #[inline]
-    pub fn connection(&self) -> &Connection {
-        self.conn
+    fn on_request(&self, context: &C, (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
+        self.request.as_ref().map_or(Ok(()), |request| request(context, io))
+    }
+
+    fn on_disconnect(&self, context: &C, conn: &Connection) {
+        if let Some(disconnect) = &self.disconnect {
+            disconnect(context, conn);
+        }
     }
 }
 
-impl fmt::Debug for Io<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Io").field("connection", &self.conn.id()).field("unread", &self.data().len()).finish()
+impl<C> std::fmt::Debug for Callbacks<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Callbacks").finish_non_exhaustive()
     }
 }
 
@@ -204,33 +264,38 @@ pub(crate) trait Factory: Send + Sync {
 
 impl<H: Handler> Factory for Arc<H> {
     fn make(&self) -> Box<dyn Service> {
-        Box::new(Serving { handler: self.clone(), context: Held::new(None) })
+        Box::new(Serving { handler: self.clone(), context: Held::new(None), state: Held::new(Exclusive::new(None)) })
     }
 }
 
-/// One connection's handler and context.
+/// One connection's handler, context and state.
 ///
 /// Each method is called as the method of the same name in
 /// [`Effects`](crate::protocol::effects::Effects) is.
 pub(crate) trait Service: Send + Sync {
+    /// Whether there is an OnConnect or OnRequest. (C6)
+    fn serves(&self) -> bool {
+        true
+    }
+
     fn on_prepare(&self, conn: &Connection);
 
     /// # Safety
     ///
     /// Under `TASK`, before `CONNECTING` is cleared.
-    unsafe fn on_connect(&self, conn: &Connection);
+    unsafe fn on_connect(&self, io: &mut Io<'_>) -> Result<(), BoxError>;
 
     /// # Safety
     ///
     /// Under `TASK`, after OnConnect.
-    unsafe fn on_request(&self, io: &mut Io<'_>);
+    unsafe fn on_request(&self, io: &mut Io<'_>) -> Result<(), BoxError>;
 
     /// # Safety
     ///
     /// Under a hold, or under `TASK`; after OnConnect.
     unsafe fn on_disconnect(&self, conn: &Connection);
 
-    /// Drops the context.
+    /// Drops the context and the state.
     ///
     /// # Safety
     ///
@@ -238,10 +303,35 @@ pub(crate) trait Service: Send + Sync {
     unsafe fn forget(&self);
 }
 
+/// A connection that was dialed without a handler.
+pub(crate) struct Unserved;
+
+impl Service for Unserved {
+    fn serves(&self) -> bool {
+        false
+    }
+
+    fn on_prepare(&self, _: &Connection) {}
+
+    unsafe fn on_connect(&self, _: &mut Io<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    unsafe fn on_request(&self, _: &mut Io<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    unsafe fn on_disconnect(&self, _: &Connection) {}
+
+    unsafe fn forget(&self) {}
+}
+
 struct Serving<H: Handler> {
     handler: Arc<H>,
     /// Written under `CONNECTING` and at the end, shared between.
     context: Held<Option<H::Context>>,
+    /// Under `TASK`.
+    state: Held<Exclusive<Option<H::State>>>,
 }
 
 impl<H: Handler> Service for Serving<H> {
@@ -249,21 +339,24 @@ impl<H: Handler> Service for Serving<H> {
         self.handler.on_prepare(conn);
     }
 
-    unsafe fn on_connect(&self, conn: &Connection) {
-        let made = self.handler.on_connect(conn);
+    unsafe fn on_connect(&self, io: &mut Io<'_>) -> Result<(), BoxError> {
+        // Safety: TASK, and nobody but OnRequest, which waits for OnConnect, has the state (S1).
+        let state = unsafe { self.state.get() }.get_mut().insert(H::State::default());
+        let made = self.handler.on_connect(state, io)?;
         // Safety: while CONNECTING is set nobody else reads the context (H1); its end publishes it.
         unsafe { self.context.with_mut(|context| *context = Some(made)) };
+        Ok(())
     }
 
     #[inline]
-    unsafe fn on_request(&self, io: &mut Io<'_>) {
-        // Safety: OnConnect is over, and the end waits for TASK, which the caller owns (H1, C4).
+    unsafe fn on_request(&self, io: &mut Io<'_>) -> Result<(), BoxError> {
+        // Safety: OnConnect is over, and the end waits for TASK, which the caller owns (H1, C4); the state is
+        // the owner's alone (S1).
         unsafe {
-            self.context.with(|context| {
-                if let Some(context) = context {
-                    self.handler.on_request(context, io);
-                }
-            });
+            self.context.with(|context| match (context, self.state.get().get_mut()) {
+                (Some(context), Some(state)) => self.handler.on_request(context, state, io),
+                _ => Ok(()),
+            })
         }
     }
 
@@ -280,7 +373,9 @@ impl<H: Handler> Service for Serving<H> {
 
     unsafe fn forget(&self) {
         // Safety: the close is committed, so no callback runs and none begins (C4). Dropped outside the
-        // access: it may own a handle of this connection.
-        drop(unsafe { self.context.with_mut(Option::take) });
+        // access: they may own a handle of this connection.
+        let (context, state) = unsafe { (self.context.with_mut(Option::take), self.state.get().get_mut().take()) };
+        drop(context);
+        drop(state);
     }
 }

@@ -51,16 +51,27 @@ net! {
     mod builder;
     mod connection;
     mod error;
+    mod flow;
     mod handler;
+    mod io;
+    mod outside;
     mod reactor;
+    mod reader;
     mod runner;
     mod server;
     mod shared;
+    mod waiting;
+    mod writer;
 
     pub use addr::Addr;
     pub use builder::Builder;
     pub use connection::{CloseCallback, Connection, Detached};
     pub use error::{Error, Result};
-    pub use handler::{Handler, Io, OnRequest};
+    pub use handler::{BoxError, Callbacks, Handler, OnRequest, Outcome};
+    pub use io::Io;
+    pub use outside::ConnectionReader;
+    pub use reader::Reader;
+    pub use runner::{Pool, Runner, Task};
     pub use server::{Server, Shutdown, Stats, serve};
+    pub use writer::Writer;
 }

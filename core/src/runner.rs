@@ -1,28 +1,178 @@
 //! Where a serial section runs, once somebody owns it.
 //!
-//! The protocol hands over the owned section of a connection ([`Effects::run_task`]); a runner runs it,
-//! and with it the handler. Only the inline runner is here: the thread that polled runs the handler, so
-//! that a request costs no hand-over.
+//! The protocol hands over the owned section of a connection ([`Effects::run_task`]); a runner runs it, and
+//! with it the handler. Without a runner the thread that polled runs it: a request then costs no hand-over.
+//! [`Pool`] is for handlers that are slow as a rule.
 //!
 //! [`Effects::run_task`]: crate::protocol::effects::Effects::run_task
 
 #![forbid(unsafe_code)]
 
-use crate::protocol::effects::Effects;
+use std::fmt;
+
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::protocol::effects::Effects as _;
 use crate::protocol::process;
 use crate::protocol::word::Snapshot;
+use crate::protocol::lifecycle;
+use crate::reactor::effects::Fx;
 
-/// Runs owned sections. `TASK` travels with the call. (S1)
-pub(crate) trait Runner {
-    fn run<E: Effects>(&self, fx: &E, at: Snapshot);
+/// Runs tasks somewhere else than on the polling thread. See [`Builder::runner`](crate::Builder::runner).
+///
+/// ```
+/// use pollproof::{Runner, Server, Task};
+///
+/// /// A thread for each task.
+/// struct Threads;
+///
+/// impl Runner for Threads {
+///     fn run(&self, task: Task) {
+///         std::thread::spawn(|| task.run());
+///     }
+/// }
+///
+/// let server = Server::builder()
+///     .runner(Threads)
+///     .on_request(|io: &mut pollproof::Io<'_>| io.write(b"slow\n"))
+///     .bind("127.0.0.1:0")?;
+/// # Ok::<(), pollproof::Error>(())
+/// ```
+pub trait Runner: Send + Sync + 'static {
+    /// Sees to it that [`Task::run`] is called, soon and once, on any thread. Called on polling threads and on
+    /// those that close, send or shut down; it should not block.
+    fn run(&self, task: Task);
 }
 
-/// On the thread that owns the section.
-pub(crate) struct Inline;
+/// What a task begins with.
+enum Step {
+    /// OnConnect, and then the section.
+    Connect,
+    /// The section, going by the value of the word that its owner found.
+    Section(Snapshot),
+    /// The section, which was passed on.
+    Resumed,
+}
 
-impl Runner for Inline {
-    #[inline]
-    fn run<E: Effects>(&self, fx: &E, at: Snapshot) {
-        process::run(fx, at);
+/// The serial section of one connection, with its ownership: OnConnect, OnRequest, the end. (S1)
+///
+/// A task that is dropped without having run closes its connection, on the thread that drops it.
+///
+/// ```
+/// # use pollproof::Task;
+/// fn run_at_once(task: Task) {
+///     println!("a task of connection {}", task.connection().id());
+///     task.run();
+/// }
+/// ```
+pub struct Task(Option<(Connection, Step)>);
+
+impl Task {
+    pub(crate) fn new(conn: Connection, at: Snapshot) -> Self {
+        Self(Some((conn, Step::Section(at))))
+    }
+
+    pub(crate) fn connect(conn: Connection) -> Self {
+        Self(Some((conn, Step::Connect)))
+    }
+
+    pub(crate) fn resumed(conn: Connection) -> Self {
+        Self(Some((conn, Step::Resumed)))
+    }
+
+    /// The connection whose section this is.
+    ///
+    /// ```
+    /// # fn f(task: &pollproof::Task) {
+    /// let id = task.connection().id();
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Never: a task that can be looked at has not run.
+    pub fn connection(&self) -> &Connection {
+        match &self.0 {
+            Some((conn, _)) => conn,
+            None => unreachable!("it is consumed by running it"),
+        }
+    }
+
+    /// Runs it, on the calling thread. Blocks as long as the handler does.
+    ///
+    /// ```
+    /// # fn f(task: pollproof::Task) {
+    /// task.run();
+    /// # }
+    /// ```
+    pub fn run(mut self) {
+        self.step();
+    }
+
+    fn step(&mut self) {
+        let Some((conn, step)) = self.0.take() else { return };
+        let fx = Fx::on_runner(&conn);
+        match step {
+            Step::Connect => lifecycle::connect(&fx),
+            Step::Section(at) => process::run(&fx, at),
+            Step::Resumed => process::run(&fx, fx.word().look()),
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some((conn, _)) = &self.0 {
+            // A runner that loses tasks would leave connections owned for ever.
+            conn.close();
+            self.step();
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("connection", &self.connection().id()).finish()
+    }
+}
+
+/// A pool of threads that run handlers, for handlers that are slow as a rule: a work-stealing pool of
+/// `rayon`, with the threads of its own.
+///
+/// ```
+/// use pollproof::{Pool, Server};
+///
+/// let server = Server::builder()
+///     .runner(Pool::new(8)?)
+///     .on_request(|io: &mut pollproof::Io<'_>| io.write(b"from a pool\n"))
+///     .bind("127.0.0.1:0")?;
+/// # Ok::<(), pollproof::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Pool(rayon_core::ThreadPool);
+
+impl Pool {
+    /// A pool of `threads` threads; 0 for as many as there are processors. A handler that blocks keeps its
+    /// thread, so there should be more of them than handlers that block at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Server`] when the threads cannot be started.
+    ///
+    /// ```
+    /// let pool = pollproof::Pool::new(4)?;
+    /// # Ok::<(), pollproof::Error>(())
+    /// ```
+    pub fn new(threads: usize) -> Result<Self> {
+        let builder = rayon_core::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = builder.thread_name(|index| format!("handler {index}")).build();
+        pool.map(Self).map_err(|error| Error::Server { call: "pool", source: std::io::Error::other(error) })
+    }
+}
+
+impl Runner for Pool {
+    fn run(&self, task: Task) {
+        // In the order in which they came: a busy connection does not overtake the others.
+        self.0.spawn_fifo(move || task.run());
     }
 }

@@ -13,7 +13,8 @@ use crate::addr::Addr;
 use crate::builder::Builder;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::handler::Io;
+use crate::handler::Outcome;
+use crate::io::Io;
 use crate::reactor::accept::Acceptor;
 use crate::reactor::event_loop;
 use crate::reactor::sys::NixListener;
@@ -288,6 +289,9 @@ impl fmt::Debug for Server {
 /// })?;
 /// # Ok::<(), pollproof::Error>(())
 /// ```
-pub fn serve(address: &str, handler: impl Fn(&mut Io<'_>) + Send + Sync + 'static) -> Result<()> {
+pub fn serve<R: Outcome>(
+    address: &str,
+    handler: impl Fn(&mut Io<'_>) -> R + Send + Sync + 'static,
+) -> Result<()> {
     Server::builder().on_request(handler).bind(address)?.run()
 }

@@ -9,9 +9,11 @@ use std::time::Instant;
 
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::flow::Flow;
 use crate::handler::Factory;
 use crate::reactor::epoll::Poller;
 use crate::reactor::sys::NixListener;
+use crate::runner::Runner;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Condvar, Mutex, lock};
@@ -22,6 +24,9 @@ pub(crate) type Hook = Box<dyn Fn(&Error) + Send + Sync>;
 pub(crate) struct Shared {
     pub(crate) pollers: Vec<Poller>,
     pub(crate) factory: Box<dyn Factory>,
+    pub(crate) flow: Flow,
+    /// Where sections run; on the polling threads if there is none.
+    pub(crate) runner: Option<Box<dyn Runner>>,
     hook: Option<Hook>,
     accepted: AtomicU64,
     open: AtomicU64,
@@ -52,6 +57,8 @@ impl Shared {
         Self {
             pollers,
             factory,
+            flow: Flow::default(),
+            runner: None,
             hook,
             accepted: AtomicU64::new(0),
             open: AtomicU64::new(0),

@@ -73,7 +73,7 @@ fn out_of_fds_it_pauses_keeps_serving_and_recovers() {
 #[test]
 fn a_reader_that_comes_late_gets_everything() {
     let example = Example::start(1);
-    let message = common::pattern(16 * MIB, 7);
+    let message = common::pattern(3 * MIB, 7);
     let mut late = TcpStream::connect(&example.address).expect("a connection");
     late.write_all(&message).expect("the server reads ahead");
     // Its output is parked; others are served.

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use common::{Event, LONG, Step, client, end, ping, telling, to_end};
 use nix::sys::socket::{getsockopt, sockopt::TcpNoDelay};
-use pollproof::{Connection, Detached, Error, Io, Server};
+use pollproof::{BoxError, Connection, Detached, Error, Io, Server};
 
 /// Does `act` in the callback named `at`, on the first connection.
 struct In<F> {
@@ -286,13 +286,16 @@ struct Holder(Sender<u64>);
 
 impl pollproof::Handler for Holder {
     type Context = Holding;
+    type State = ();
 
-    fn on_connect(&self, conn: &Connection) -> Holding {
-        Holding(conn.clone(), self.0.clone())
+    fn on_connect(&self, (): &mut (), io: &mut Io<'_>) -> Result<Holding, BoxError> {
+        let conn = io.connection();
+        Ok(Holding(conn.clone(), self.0.clone()))
     }
 
-    fn on_request(&self, _: &Holding, io: &mut Io<'_>) {
+    fn on_request(&self, _: &Holding, (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
         common::echo(io);
+        Ok(())
     }
 }
 

@@ -211,12 +211,20 @@ impl Chunks {
         }
     }
 
-    fn runs(&self) -> impl Iterator<Item = &[u8]> {
+    /// The bytes in their order, in as many runs as they lie in.
+    pub fn runs(&self) -> impl Iterator<Item = &[u8]> {
         self.chunks.iter().map(|chunk| &chunk[..]).chain((!self.tail.is_empty()).then_some(&self.tail[..]))
     }
 
     /// Makes room for `more` bytes in the tail. A small tail grows, each time to twice its size; a large one
     /// is closed, so that a long queue is not moved around.
+    /// Takes `joined` for all that was here; it has the same bytes in one run.
+    pub fn replace(&mut self, joined: BytesMut) {
+        debug_assert_eq!(joined.len(), self.len, "the same bytes");
+        self.chunks = VecDeque::new();
+        self.tail = joined;
+    }
+
     #[cold]
     fn make_room(&mut self, more: usize) {
         if self.tail.len() < BLOCK {

@@ -233,6 +233,7 @@ impl Gather {
         self.spill.advance(skip(self.spill_len));
         into.push(self.spill.split().freeze());
         debug_assert_eq!(sent, 0, "more was sent than there was");
+        self.free();
         self.clear();
     }
 

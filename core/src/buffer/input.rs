@@ -1,22 +1,32 @@
 //! Input: from the holder of `READING`, who produces, to the owner of `TASK`, who consumes.
 //!
-//! A read under both stays in the reader's block, which is then the handler's view; nothing is queued
-//! and no lock is taken. A read while somebody else owns the section goes to the inbox. What a handler
-//! left unread, and what the owner took out of the inbox, is the tail.
+//! A read under both stays in the reader's block, which is then the handler's view; nothing is queued and
+//! nothing is copied. A read while somebody else owns the section goes through the inbox: large ones keep
+//! the block that they were read into, small ones are copied, so that an idle connection holds no block.
+//! What a handler left unread, and what the owner took out of the inbox, are the owner's chunks.
 //!
-//! Not here: when to read and when to call (`protocol`).
+//! Not here: when to read and when to call (`protocol`), and what a handler sees of it (`reader`).
 
-use crate::buffer::tail::Tail;
+use bytes::Bytes;
+
+use crate::buffer::block::ReadBlock;
+use crate::buffer::chunks::Chunks;
+use crate::buffer::link::Link;
 use crate::protocol::process::{Progress, Unread};
 use crate::reactor::held::Held;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, lock};
+
+/// From this size on, bytes that are kept keep their block; less is copied, which holds a connection to twice
+/// its unread bytes or so.
+const KEEPS_BLOCK: usize = 16 * 1024;
 
 /// What the owner of `TASK` keeps.
 #[derive(Debug, Default)]
-struct Own {
-    tail: Tail,
-    consumed: u64,
+pub(crate) struct Own {
+    /// What was taken out of the inbox, or left, and not consumed.
+    pub(crate) chunks: Chunks,
+    /// Bytes consumed since birth.
+    pub(crate) consumed: u64,
     progress: Progress,
 }
 
@@ -25,15 +35,27 @@ struct Own {
 pub(crate) struct Input {
     /// Bytes read since birth; written under `READING`.
     produced: AtomicU64,
-    /// Bytes read while somebody else owned the section.
-    inbox: Mutex<Vec<u8>>,
+    /// Bytes consumed since birth, for who must guess how much is unread; written under `TASK`.
+    consumed: AtomicU64,
+    /// Bytes read while somebody else owned the section: pushed under `READING`, popped under `TASK`.
+    inbox: Link<Bytes>,
     /// Under `TASK`.
     own: Held<Own>,
 }
 
+/// A part of a block that outlives the next read: with the block, or copied if it is small.
+pub(crate) fn keep(block: &ReadBlock, start: usize, end: usize) -> Bytes {
+    if end - start >= KEEPS_BLOCK { block.share(start..end) } else { Bytes::copy_from_slice(&block.bytes()[start..end]) }
+}
+
 impl Input {
     pub(crate) fn new() -> Self {
-        Self { produced: AtomicU64::new(0), inbox: Mutex::new(Vec::new()), own: Held::new(Own::default()) }
+        Self {
+            produced: AtomicU64::new(0),
+            consumed: AtomicU64::new(0),
+            inbox: Link::new(),
+            own: Held::new(Own::default()),
+        }
     }
 
     #[inline]
@@ -51,10 +73,30 @@ impl Input {
         self.produced.store(total, Ordering::Release);
     }
 
-    /// Bytes were read while somebody else owns the section. Under `READING`. (N1)
-    pub(crate) fn deliver(&self, bytes: &[u8]) {
-        lock(&self.inbox).extend_from_slice(bytes);
-        self.count(bytes.len());
+    /// How much is unread, give or take what the other side is about to produce or consume. (N6)
+    #[inline]
+    pub(crate) fn about(&self) -> u64 {
+        // Ordering: Relaxed, partner `publish`: a guess, which a later look corrects (N6).
+        self.produced().saturating_sub(self.consumed.load(Ordering::Relaxed))
+    }
+
+    /// Tells others how much the owner has consumed. Under `TASK`.
+    #[inline]
+    pub(crate) fn publish(&self, consumed: u64) {
+        // Ordering: Relaxed, partner `about`.
+        self.consumed.store(consumed, Ordering::Relaxed);
+    }
+
+    /// Bytes were read while somebody else owns the section. (N1)
+    ///
+    /// # Safety
+    ///
+    /// The caller holds `READING` (N3).
+    pub(crate) unsafe fn deliver(&self, bytes: Bytes) {
+        let count = bytes.len();
+        // Safety: the holder of READING is the only producer, by the caller's promise.
+        unsafe { self.inbox.push(bytes) };
+        self.count(count);
     }
 
     /// How much was read and how much of it consumed.
@@ -92,57 +134,28 @@ impl Input {
         unsafe { self.own.with_mut(|own| f(&mut own.progress)) }
     }
 
-    /// Bytes of the owner's view that the handler consumed, and those that it left.
+    /// What the owner keeps.
     ///
     /// # Safety
     ///
-    /// The caller owns `TASK` (S1).
+    /// The caller owns `TASK` (S1) as long as it uses the result, and nobody else on its thread comes here
+    /// meanwhile: a handler's own calls do not own the section.
     #[inline]
-    pub(crate) unsafe fn keep(&self, consumed: usize, left: &[u8]) {
-        // Safety: TASK, by the caller's promise.
-        unsafe {
-            self.own.with_mut(|own| {
-                own.consumed += consumed as u64;
-                if !left.is_empty() {
-                    own.tail.push(left);
-                }
-            });
-        }
-    }
-
-    /// Calls `f` with everything that is queued, and consumes as much of it as `f` says.
-    ///
-    /// # Safety
-    ///
-    /// The caller owns `TASK` (S1), and keeps it while `f` runs.
-    pub(crate) unsafe fn take<R>(&self, f: impl FnOnce(&[u8]) -> (R, usize)) -> R {
-        // Safety: TASK, by the caller's promise; `f` has a shared view, and whoever else may come here
-        // meanwhile on this thread (a handler's own calls) does not own TASK.
-        unsafe {
-            self.collect();
-            let (result, consumed) = self.own.with(|own| f(own.tail.bytes()));
-            self.own.with_mut(|own| {
-                own.tail.consume(consumed);
-                own.consumed += consumed as u64;
-            });
-            result
-        }
+    #[allow(clippy::mut_from_ref, reason = "exclusive by the caller's promise")]
+    pub(crate) unsafe fn own(&self) -> &mut Own {
+        // Safety: by the caller's promise.
+        unsafe { self.own.get() }
     }
 
     /// Moves what is in the inbox behind what the owner has.
     ///
     /// # Safety
     ///
-    /// The caller owns `TASK` (S1).
-    unsafe fn collect(&self) {
-        // Safety: TASK, by the caller's promise.
-        unsafe {
-            self.own.with_mut(|own| {
-                if self.produced() - own.consumed > own.tail.len() as u64 {
-                    let inbox = std::mem::take(&mut *lock(&self.inbox));
-                    own.tail.push(&inbox);
-                }
-            });
+    /// The caller owns `TASK` (S1), and `own` is from [`own`](Self::own).
+    pub(crate) unsafe fn collect(&self, own: &mut Own) {
+        // Safety: the owner of TASK is the only consumer, by the caller's promise.
+        while let Some(bytes) = unsafe { self.inbox.pop() } {
+            own.chunks.push(bytes);
         }
     }
 
@@ -154,8 +167,9 @@ impl Input {
     pub(crate) unsafe fn free(&self) -> Vec<u8> {
         // Safety: TASK, by the caller's promise.
         unsafe {
-            self.collect();
-            self.own.with_mut(|own| own.tail.take())
+            let own = self.own();
+            self.collect(own);
+            std::mem::take(&mut own.chunks).into_vec()
         }
     }
 }

@@ -16,5 +16,4 @@ net! {
     pub mod gather;
     pub(crate) mod input;
     pub(crate) mod output;
-    pub(crate) mod tail;
 }

@@ -3,97 +3,175 @@
 //! A flush that is its own consumer sends its bytes from where they are; only what the kernel does not
 //! take is queued. A flush that finds a consumer at work puts its bytes into the outbox.
 //!
-//! There is no high-water mark yet: a peer that does not read makes its own queue grow.
-//!
-//! Not here: who consumes, and when (`protocol::output`).
+//! Not here: who consumes, and when (`protocol::output`), and how much is too much (O5).
 
-use crate::buffer::tail::Tail;
+use std::io::IoSlice;
+
+use crate::buffer::chunks::{Chunks, Slices};
+use crate::buffer::gather::Gather;
+use crate::buffer::link::Link;
 use crate::protocol::effects::Sent;
 use crate::reactor::held::Held;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Mutex, lock};
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// The bytes of one flush.
+pub(crate) enum Batch<'a> {
+    /// One run, sent from where it is.
+    Run(&'a [u8]),
+    /// What was gathered.
+    Gathered(&'a mut Gather),
+}
+
+impl Batch<'_> {
+    #[inline]
+    fn len(&self) -> usize {
+        match self {
+            Batch::Run(bytes) => bytes.len(),
+            Batch::Gathered(gather) => gather.len(),
+        }
+    }
+
+    /// Everything but the first `sent` bytes goes behind `queue`.
+    fn queue(&mut self, sent: usize, queue: &mut Chunks) {
+        match self {
+            Batch::Run(bytes) => queue.push_copy(&bytes[sent..]),
+            Batch::Gathered(gather) => gather.move_rest(sent, queue),
+        }
+    }
+}
 
 /// One connection's output.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// Bytes of flushes that were not their own consumer; appended under `FLUSHING`, taken under `OUT`.
-    outbox: Mutex<Vec<u8>>,
-    /// There is something in the outbox; changed under its lock.
-    waiting: AtomicBool,
+    /// Bytes of flushes that were not their own consumer: pushed under `FLUSHING`, popped under `OUT`.
+    outbox: Link<Chunks>,
     /// What the kernel did not take. Under `OUT`.
-    queue: Held<Tail>,
+    queue: Held<Chunks>,
+    /// Bytes flushed since birth; written under `FLUSHING`.
+    flushed: AtomicU64,
     /// Bytes sent since birth; written under `OUT`.
     sent: AtomicU64,
+    /// Bytes that were dropped; written under `OUT`.
+    dropped: AtomicU64,
+}
+
+/// One attempt to write: one run, or several. `None` when it failed.
+pub(crate) trait Write {
+    fn run(&mut self, bytes: &[u8]) -> Option<usize>;
+    fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize>;
+
+    /// One system call for everything in `slices`.
+    fn slices(&mut self, slices: &Slices<'_>) -> Option<usize> {
+        match slices.as_slice() {
+            [one] => self.run(one),
+            all => self.runs(all),
+        }
+    }
+}
+
+#[inline]
+fn add(total: &AtomicU64, count: usize) {
+    // Ordering: one writer at a time, by the bit that the field names. Release, partner: the Acquire in `sent`,
+    // `flushed` and `backlog`.
+    total.store(total.load(Ordering::Relaxed) + count as u64, Ordering::Release);
 }
 
 impl Output {
     pub(crate) fn new() -> Self {
         Self {
-            outbox: Mutex::new(Vec::new()),
-            waiting: AtomicBool::new(false),
-            queue: Held::new(Tail::default()),
+            outbox: Link::new(),
+            queue: Held::new(Chunks::new()),
+            flushed: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
         }
     }
 
+    #[inline]
     pub(crate) fn sent(&self) -> u64 {
-        // Ordering: Acquire, partner `count`; a total, which publishes nothing else.
+        // Ordering: Acquire, partner `add`; a total, which publishes nothing else.
         self.sent.load(Ordering::Acquire)
     }
 
+    /// Bytes flushed since birth.
+    pub(crate) fn flushed(&self) -> u64 {
+        // Ordering: Acquire, partner `add`.
+        self.flushed.load(Ordering::Acquire)
+    }
+
+    /// Bytes that are on their way, give or take what others append and send meanwhile. (O5)
     #[inline]
-    fn count(&self, count: usize) {
-        // Ordering: the holder of OUT is the only writer. Release, partner `sent`.
-        let total = self.sent.load(Ordering::Relaxed) + count as u64;
-        self.sent.store(total, Ordering::Release);
+    pub(crate) fn backlog(&self) -> u64 {
+        // Ordering: Acquire, partner `add`: what is gone is looked at first, so that the result is never too
+        // small for whoever flushed last.
+        let gone = self.sent() + self.dropped.load(Ordering::Acquire);
+        self.flushed().saturating_sub(gone)
     }
 
-    /// Puts a flush's bytes where the consumer finds them. Under `FLUSHING`. (O1)
-    pub(crate) fn append(&self, bytes: &[u8]) {
-        let mut outbox = lock(&self.outbox);
-        outbox.extend_from_slice(bytes);
-        // Ordering: Relaxed: the announcement in the word that follows carries it to the consumer (O2).
-        self.waiting.store(true, Ordering::Relaxed);
-    }
-
-    /// Moves the outbox behind the queue.
-    #[inline]
-    fn collect(&self, queue: &mut Tail) {
-        // Ordering: Relaxed, see `append`.
-        if self.waiting.load(Ordering::Relaxed) {
-            let mut outbox = lock(&self.outbox);
-            queue.push(&outbox);
-            *outbox = Vec::new();
-            self.waiting.store(false, Ordering::Relaxed);
-        }
-    }
-
-    /// Sends what is queued and then `own`, one attempt; queues what is left. `None` when `write` failed.
+    /// Puts a flush's bytes where the consumer finds them. (O1)
     ///
     /// # Safety
     ///
-    /// The caller holds `OUT` (O2).
+    /// The caller holds `FLUSHING`.
+    pub(crate) unsafe fn append(&self, batch: &mut Batch<'_>) {
+        add(&self.flushed, batch.len());
+        let mut chunks = Chunks::new();
+        batch.queue(0, &mut chunks);
+        if !chunks.is_empty() {
+            // Safety: the holder of FLUSHING is the only producer.
+            unsafe { self.outbox.push(chunks) };
+        }
+    }
+
+    /// Sends what is queued and then `batch`, and queues what is left.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds `OUT` (O2), and `FLUSHING` if there is a batch (O1).
     #[inline]
-    pub(crate) unsafe fn send(&self, own: &[u8], write: impl FnOnce(&[u8]) -> Option<usize>) -> Sent {
+    pub(crate) unsafe fn send(&self, batch: Option<Batch<'_>>, mut write: impl Write) -> Sent {
         // Safety: OUT, by the caller's promise.
         unsafe {
             self.queue.with_mut(|queue| {
-                self.collect(queue);
-                if !queue.is_empty() {
-                    queue.push(own);
-                    let Some(count) = write(queue.bytes()) else { return Sent::Failed };
-                    self.count(count);
-                    queue.consume(count);
-                } else if !own.is_empty() {
-                    let Some(count) = write(own) else { return Sent::Failed };
-                    self.count(count);
-                    if count < own.len() {
-                        queue.push(&own[count..]);
+                while let Some(mut chunks) = self.outbox.pop() {
+                    queue.append(&mut chunks);
+                }
+                if let Some(mut batch) = batch {
+                    add(&self.flushed, batch.len());
+                    if !queue.is_empty() {
+                        batch.queue(0, queue);
+                    } else if batch.len() > 0 {
+                        let Some(count) = write_batch(&batch, &mut write) else {
+                            add(&self.dropped, batch.len());
+                            return Sent::Failed;
+                        };
+                        add(&self.sent, count);
+                        if count == batch.len() {
+                            return Sent::All;
+                        }
+                        batch.queue(count, queue);
+                        return Sent::Partly;
                     }
                 }
-                if queue.is_empty() { Sent::All } else { Sent::Partly }
+                self.send_queue(queue, write)
             })
         }
+    }
+
+    fn send_queue(&self, queue: &mut Chunks, mut write: impl Write) -> Sent {
+        while !queue.is_empty() {
+            let mut slices = Slices::new();
+            queue.io_slices(&mut slices);
+            let offered: usize = slices.iter().map(|run| run.len()).sum();
+            let Some(count) = write.slices(&slices) else { return Sent::Failed };
+            drop(slices);
+            add(&self.sent, count);
+            queue.skip(count);
+            if count < offered {
+                return Sent::Partly;
+            }
+        }
+        Sent::All
     }
 
     /// Everything that was queued and not sent, leaving nothing and no memory.
@@ -106,9 +184,27 @@ impl Output {
         // consumer is parked, whom the word's closing bits keep from the queue (D2).
         unsafe {
             self.queue.with_mut(|queue| {
-                self.collect(queue);
-                queue.take()
+                while let Some(mut chunks) = self.outbox.pop() {
+                    queue.append(&mut chunks);
+                }
+                add(&self.dropped, queue.len());
+                std::mem::take(queue).into_vec()
             })
         }
+    }
+}
+
+#[inline]
+fn write_batch(batch: &Batch<'_>, write: &mut impl Write) -> Option<usize> {
+    match batch {
+        Batch::Run(bytes) => write.run(bytes),
+        Batch::Gathered(gather) => match gather.as_single() {
+            Some(bytes) => write.run(bytes),
+            None => {
+                let mut slices = Slices::new();
+                gather.io_slices(&mut slices);
+                write.slices(&slices)
+            }
+        },
     }
 }

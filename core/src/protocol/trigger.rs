@@ -122,9 +122,18 @@ impl Trigger {
         }
     }
 
+    /// The wake-up of wait `ticket`, if it has one by now; the wait is then over. Does not block.
+    pub fn try_wait(&self, ticket: Ticket) -> Option<Wake> {
+        let mut slot = self.slot();
+        debug_assert_eq!(slot.ticket, ticket.0, "one waiter at a time");
+        let token = slot.token.take()?;
+        slot.target = None;
+        Some(token)
+    }
+
     /// [`wait`](Self::wait), or [`Wake::TimedOut`] once `deadline` is past. Only on std threads: the
     /// checkers have no clock, and explore a timeout as a thread that calls [`expire`](Self::expire).
-    #[cfg(not(any(loom, shuttle, tsan)))]
+    #[cfg(not(any(loom, shuttle)))]
     pub fn wait_until(&self, ticket: Ticket, deadline: std::time::Instant) -> Wake {
         let mut slot = self.slot();
         debug_assert_eq!(slot.ticket, ticket.0, "one waiter at a time");

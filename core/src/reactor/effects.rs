@@ -6,38 +6,55 @@
 //! Every `unsafe` here rests on the bit under which the protocol calls the method; the trait's
 //! documentation says which, and the scenarios check it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
+use std::io::IoSlice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
 use super::sys::{Interest, Sys};
-use crate::buffer::block::{Block, Gather};
+use crate::buffer::block::ReadBlock;
+use crate::buffer::gather::Gather;
+use crate::buffer::input;
+use crate::buffer::output::{Batch, Write};
 use crate::connection::{Conn, Connection, Detached};
 use crate::error::Error;
-use crate::handler::Io;
+use crate::handler::BoxError;
+use crate::io::Io;
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
-use crate::protocol::output::{self, Refused};
-use crate::protocol::process::{Progress, Unread};
+use crate::protocol::interest;
+use crate::protocol::process::{self, Progress, Unread};
 use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
 use crate::protocol::word::{ARMED, CLOSING, FRESH, PENDING, Snapshot};
-use crate::protocol::interest;
-use crate::runner::{Inline, Runner};
-use crate::sync::{lock, thread};
+use crate::runner::Task;
+use crate::sync::lock;
+use crate::waiting;
 
 /// Memory of a polling thread.
 pub(crate) struct Local {
     /// Where it reads to.
-    block: RefCell<Box<Block>>,
-    /// Where the reply of the handler that it runs is gathered.
-    reply: RefCell<Gather>,
+    block: RefCell<ReadBlock>,
+    /// Where the reply of the handler that it runs is gathered; away while a handler runs.
+    reply: Cell<Option<Gather>>,
 }
 
 impl Local {
     pub(crate) fn new() -> Self {
-        Self { block: RefCell::new(Block::new()), reply: RefCell::new(Gather::with_block()) }
+        Self { block: RefCell::new(ReadBlock::new()), reply: Cell::new(Some(Gather::with_block())) }
     }
+
+    /// The block, for a handler's view.
+    #[inline]
+    pub(crate) fn block(&self) -> Ref<'_, ReadBlock> {
+        self.block.borrow()
+    }
+}
+
+thread_local! {
+    /// Where a thread that does not poll gathers the reply of the handler that it runs.
+    static REPLY: Cell<Option<Gather>> = Cell::new(Some(Gather::with_block()));
 }
 
 /// One party's view of a connection, for one step.
@@ -50,27 +67,42 @@ pub(crate) struct Fx<'a> {
     /// How much of the thread's block is unread input of this connection; under `TASK`.
     view: Cell<usize>,
     /// The bytes of this flush; under `FLUSHING`.
-    out: &'a [u8],
+    out: RefCell<Option<Batch<'a>>>,
     /// A write failed in this step.
     failed: Cell<bool>,
+    /// How many times the drain of this step might have been passed on.
+    calls: Cell<u32>,
+    /// The runner has brought this step to its thread already.
+    on_runner: bool,
 }
 
 impl<'a> Fx<'a> {
+    #[inline]
+    fn with(handle: &'a Connection, local: Option<&'a Local>, out: Option<Batch<'a>>) -> Self {
+        let (view, failed, calls) = (Cell::new(0), Cell::new(false), Cell::new(0));
+        Self { handle, conn: handle.conn(), local, view, out: RefCell::new(out), failed, calls, on_runner: false }
+    }
+
     /// On the polling thread that `local` belongs to.
     #[inline]
     pub(crate) fn polling(handle: &'a Connection, local: &'a Local) -> Self {
-        Self { handle, conn: handle.conn(), local: Some(local), view: Cell::new(0), out: &[], failed: Cell::new(false) }
+        Self::with(handle, Some(local), None)
     }
 
-    /// On any thread, to flush `out`.
+    /// On any thread, to flush `batch`.
     #[inline]
-    pub(crate) fn flushing(handle: &'a Connection, out: &'a [u8]) -> Self {
-        Self { handle, conn: handle.conn(), local: None, view: Cell::new(0), out, failed: Cell::new(false) }
+    pub(crate) fn flushing(handle: &'a Connection, batch: Batch<'a>) -> Self {
+        Self::with(handle, None, Some(batch))
     }
 
     /// On any thread.
     pub(crate) fn new(handle: &'a Connection) -> Self {
-        Self::flushing(handle, &[])
+        Self::with(handle, None, None)
+    }
+
+    /// On a thread to which the runner has brought a task.
+    pub(crate) fn on_runner(handle: &'a Connection) -> Self {
+        Self { on_runner: true, ..Self::new(handle) }
     }
 
     /// Whether a write failed in this step.
@@ -92,19 +124,37 @@ impl<'a> Fx<'a> {
         unsafe { self.conn.fd.with(|fd| fd.as_ref().map_or(Err(Errno::EBADF), call)) }
     }
 
+    /// Waits until the fd is readable; whether it is. Called by the owner of the section.
+    pub(crate) fn wait_readable(&self, at_most: Duration) -> bool {
+        // Safety: TASK, by the contract of `waiting::readable`.
+        unsafe { self.fd(|fd| self.conn.poller().sys().wait_readable(fd, at_most)) }.unwrap_or(true)
+    }
+
+    /// Called on a polling thread that is about to sleep: whether another thread polls in its place.
+    pub(crate) fn somebody_else_polls(&self) -> bool {
+        false
+    }
+
     /// Reports a system call that should not have failed.
     fn report(&self, call: &'static str, errno: Errno) {
         let connection = self.handle.id();
         self.conn.server.report(&Error::Connection { call, connection, source: errno.into() });
     }
 
-    /// Calls user code; a panic ends here.
+    /// Calls user code; a panic or an error ends here.
     #[inline]
-    fn guarded(&self, callback: &'static str, call: impl FnOnce()) -> Ran {
+    fn guarded(&self, callback: &'static str, call: impl FnOnce() -> Result<(), BoxError>) -> Ran {
         match catch_unwind(AssertUnwindSafe(call)) {
-            Ok(()) => Ran::Done,
+            Ok(Ok(())) => Ran::Done,
+            Ok(Err(source)) => self.failed_with(callback, source),
             Err(payload) => self.panicked(callback, payload),
         }
+    }
+
+    #[cold]
+    fn failed_with(&self, callback: &'static str, source: BoxError) -> Ran {
+        self.conn.server.report(&Error::Handler { callback, connection: self.handle.id(), source });
+        Ran::Panicked
     }
 
     #[cold]
@@ -128,48 +178,82 @@ impl<'a> Fx<'a> {
     unsafe fn spill(&self) {
         let (Some(local), count) = (self.local, self.view.take()) else { return };
         // Safety: TASK, by the caller's promise.
-        unsafe { self.conn.input.keep(0, &local.block.borrow().bytes()[..count]) };
+        unsafe { self.conn.input.own() }.chunks.push(input::keep(&local.block(), 0, count));
     }
 
-    /// Runs the handler on `data` and sends what it wrote, once. Returns how it ended and how much it
-    /// consumed.
+    /// Runs a handler that reads and writes, and sends what it wrote, once.
     #[inline]
-    fn call_handler(&self, data: &[u8], reply: &RefCell<Gather>, last: bool) -> (Ran, usize) {
-        let (consumed, whole) = (Cell::new(0), Cell::new((0, 0)));
-        let mut io = Io { conn: self.handle, data, consumed, whole, reply, last };
-        // Safety: OnRequest is called under TASK (S1).
-        let ran = self.guarded("on_request", || unsafe { self.conn.service.on_request(&mut io) });
-        let (consumed, (start, len)) = (io.consumed.get(), io.whole.get());
-        if len > 0 {
-            if ran == Ran::Done {
-                self.flush_reply(&data[start..start + len]);
-            }
-            return (ran, consumed);
+    fn serve(&self, callback: &'static str, last: bool, call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>) -> Ran {
+        let kept = match self.local {
+            Some(local) => local.reply.take(),
+            None => REPLY.take(),
+        };
+        // Safety: called under TASK, and until the handler returns nobody else on this thread comes here: the
+        // protocol looks at the input before and after, not during its call.
+        let own = unsafe { self.conn.input.own() };
+        let view = self.view.take();
+        if view == 0 {
+            // Safety: TASK.
+            unsafe { self.conn.input.collect(own) };
         }
-        let mut reply = reply.borrow_mut();
-        if !reply.bytes().is_empty() {
-            if ran == Ran::Done {
-                self.flush_reply(reply.bytes());
+        // Inside another handler the thread's memory is in use.
+        let gather = kept.unwrap_or_else(Gather::without_block);
+        let mut io = Io::new(self.handle, self.local, own, view, gather, last);
+        let panicked = Cell::new(true);
+        let ran = self.guarded(callback, || {
+            let result = call(&mut io);
+            panicked.set(false);
+            result
+        });
+        if !panicked.get() {
+            let whole = io.whole();
+            if !whole.is_empty() {
+                // Nobody reads it where this fails.
+                let _ = waiting::flush(self.handle, Batch::Run(whole), callback);
+            } else if !io.gather().is_empty() {
+                let _ = waiting::flush(self.handle, Batch::Gathered(io.gather()), callback);
             }
-            reply.clear();
         }
-        (ran, consumed)
+        let mut gather = io.finish();
+        gather.clear();
+        match self.local {
+            Some(local) => local.reply.set(Some(gather)),
+            None => REPLY.set(Some(gather)),
+        }
+        ran
+    }
+}
+
+/// One attempt to write to the fd.
+struct Writing<'a, 'b>(&'a Fx<'b>);
+
+impl Writing<'_, '_> {
+    #[inline]
+    fn wrote(&self, result: super::sys::Result<usize>) -> Option<usize> {
+        match result {
+            Ok(count) => Some(count),
+            Err(Errno::EAGAIN) => Some(0),
+            Err(_) => {
+                self.0.failed.set(true);
+                // Only the holder of READING reports the peer's close: this makes the poller see it.
+                // Safety: OUT is a hold. An error means that it is shut down already.
+                let _ = unsafe { self.0.fd(|fd| self.0.conn.poller().sys().shutdown(fd)) };
+                None
+            }
+        }
+    }
+}
+
+impl Write for Writing<'_, '_> {
+    #[inline]
+    fn run(&mut self, bytes: &[u8]) -> Option<usize> {
+        // Safety: OUT is a hold.
+        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.poller().sys().write(fd, bytes)) })
     }
 
-    /// Sends what a handler wrote. (O1, O2)
-    #[inline]
-    fn flush_reply(&self, bytes: &[u8]) {
-        let fx = Fx::flushing(self.handle, bytes);
-        loop {
-            match output::flush(&fx) {
-                Ok(()) => return output::end_flush(&fx),
-                // Nobody will read it.
-                Err(Refused::Closed) => return,
-                // A `Connection::send` of another thread is between two of its steps; none of them waits
-                // for anything, and it runs no callback before it is through.
-                Err(Refused::ConcurrentAccess) => thread::yield_now(),
-            }
-        }
+    fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize> {
+        // Safety: OUT is a hold.
+        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.poller().sys().write_vectored(fd, runs)) })
     }
 }
 
@@ -187,11 +271,23 @@ impl Effects for Fx<'_> {
             // Safety: TASK came with the call.
             unsafe { self.spill() };
         }
-        Inline.run(self, at);
+        match &self.conn.server.runner {
+            Some(runner) if !self.on_runner => {
+                if self.view.get() > 0 {
+                    // Safety: TASK came with the call.
+                    unsafe { self.spill() };
+                }
+                runner.run(Task::new(self.handle.clone(), at));
+            }
+            _ => process::run(self, at),
+        }
     }
 
     fn on_prepare(&self) -> Ran {
-        self.guarded("on_prepare", || self.conn.service.on_prepare(self.handle))
+        self.guarded("on_prepare", || {
+            self.conn.service.on_prepare(self.handle);
+            Ok(())
+        })
     }
 
     fn register(&self) -> bool {
@@ -211,13 +307,16 @@ impl Effects for Fx<'_> {
 
     fn on_connect(&self) -> Ran {
         // Safety: TASK, and CONNECTING is set.
-        self.guarded("on_connect", || unsafe { self.conn.service.on_connect(self.handle) })
+        self.serve("on_connect", false, |io| unsafe { self.conn.service.on_connect(io) })
     }
 
     #[inline]
     fn unread(&self) -> Option<Unread> {
         // Safety: TASK.
-        Some(unsafe { self.conn.input.unread() })
+        unsafe {
+            let attended = self.conn.serves || self.conn.request.get().get_mut().is_some();
+            attended.then(|| self.conn.input.unread())
+        }
     }
 
     #[inline]
@@ -228,29 +327,57 @@ impl Effects for Fx<'_> {
 
     #[inline]
     fn on_request(&self, last: bool) -> Ran {
-        let elsewhere;
-        let reply = match self.local {
-            Some(local) => &local.reply,
-            None => {
-                elsewhere = RefCell::new(Gather::without_block());
-                &elsewhere
+        // Safety: OnRequest is called under TASK (S1), and a replacement waits in its slot until it is over (R1).
+        self.serve("on_request", last, |io| unsafe {
+            match self.conn.request.get().get_mut() {
+                None => self.conn.service.on_request(io),
+                Some(request) => request(io),
             }
-        };
-        match (self.local, self.view.take()) {
-            (Some(local), count @ 1..) => {
-                let block = local.block.borrow();
-                let view = &block.bytes()[..count];
-                let (ran, consumed) = self.call_handler(view, reply, last);
-                // Safety: TASK.
-                unsafe { self.conn.input.keep(consumed, &view[consumed..]) };
-                ran
-            }
-            // Safety: TASK, until this returns.
-            _ => unsafe { self.conn.input.take(|data| self.call_handler(data, reply, last)) },
+        })
+    }
+
+    fn install_handler(&self) {
+        if let Some(request) = self.conn.slot.take() {
+            // Safety: TASK, between two calls (R1).
+            let old = unsafe { self.conn.request.get() }.get_mut().replace(request);
+            let _ = self.guarded("drop of a handler", || {
+                drop(old);
+                Ok(())
+            });
         }
     }
 
-    fn install_handler(&self) {}
+    #[inline]
+    fn input_full(&self) -> bool {
+        self.conn.input.about() >= self.conn.server.flow.read_ahead
+    }
+
+    #[inline]
+    fn output_high(&self) -> bool {
+        self.conn.output.backlog() >= self.conn.server.flow.high_water
+    }
+
+    fn output_low(&self) -> bool {
+        self.conn.output.backlog() <= self.conn.server.flow.low_water
+    }
+
+    fn pass_on(&self, _at: Snapshot) -> bool {
+        self.calls.set(self.calls.get() + 1);
+        if self.calls.get() < self.conn.server.flow.budget {
+            return false;
+        }
+        self.calls.set(0);
+        if self.view.get() > 0 {
+            // Safety: TASK, by the contract of the trait.
+            unsafe { self.spill() };
+        }
+        let task = Task::resumed(self.handle.clone());
+        match &self.conn.server.runner {
+            Some(runner) => runner.run(task),
+            None => self.conn.poller().queue(task),
+        }
+        true
+    }
 
     fn input_empty(&self) -> bool {
         // Safety: TASK.
@@ -258,7 +385,12 @@ impl Effects for Fx<'_> {
     }
 
     fn run_close_callbacks(&self) {
-        self.conn.close_list.run(|callback| self.guarded("close callback", || callback(self.handle)));
+        self.conn.close_list.run(|callback| {
+            self.guarded("close callback", || {
+                callback(self.handle);
+                Ok(())
+            })
+        });
     }
 
     fn finish(&self, hand_back: bool) {
@@ -266,13 +398,21 @@ impl Effects for Fx<'_> {
         debug_assert_eq!(self.view.get(), 0, "the handler had it, or it was spilled");
         // Safety: TASK for ever, after FINAL (C4): nobody else uses what is freed here.
         let (unread, unsent, fd) = unsafe {
-            let _ = self.guarded("drop of the context", || conn.service.forget());
+            let request = conn.request.get().get_mut().take();
+            let _ = self.guarded("drop of the context", || {
+                conn.service.forget();
+                drop((request, conn.slot.take()));
+                Ok(())
+            });
             (conn.input.free(), conn.output.free(), conn.fd.with_mut(Option::take))
         };
         let back = if hand_back { lock(&conn.detached).take() } else { None };
         match (back, fd) {
             (Some(callback), Some(fd)) => {
-                let _ = self.guarded("detach callback", || callback(Detached { fd, unread, unsent }));
+                let _ = self.guarded("detach callback", || {
+                    callback(Detached { fd, unread, unsent });
+                    Ok(())
+                });
             }
             (_, fd) => drop(fd),
         }
@@ -285,27 +425,35 @@ impl Effects for Fx<'_> {
         // Only polling threads read.
         let Some(local) = self.local else { return Input::Empty };
         let mut block = local.block.borrow_mut();
-        let input = &self.conn.input;
+        let inbox = &self.conn.input;
         // Safety: READING is a hold.
-        let count = match unsafe { self.fd(|fd| self.conn.poller().sys().read(fd, block.bytes_mut())) } {
+        let count = match unsafe { self.fd(|fd| self.conn.poller().sys().read(fd, block.spare())) } {
+            Ok(0) if self.conn.server.flow.close_on_eof => return Input::Gone,
             Ok(0) => return Input::Eof,
             Ok(count) => count,
             Err(Errno::EAGAIN) => return Input::Empty,
             Err(_) => return Input::Gone,
         };
         // Safety: `owner` says that TASK is held too.
-        if owner && unsafe { input.is_drained() } {
-            input.count(count);
+        if owner && unsafe { inbox.is_drained() } {
+            inbox.count(count);
             self.view.set(count);
         } else {
-            input.deliver(&block.bytes()[..count]);
+            // Safety: READING.
+            unsafe { inbox.deliver(input::keep(&block, 0, count)) };
         }
         Input::Data
     }
 
     fn on_disconnect(&self) -> Ran {
-        // Safety: a hold or TASK, after OnConnect (H1, H4).
-        self.guarded("on_disconnect", || unsafe { self.conn.service.on_disconnect(self.handle) })
+        self.guarded("on_disconnect", || {
+            match self.conn.disconnect.get() {
+                Some(disconnect) => disconnect(self.handle),
+                // Safety: a hold or TASK, after OnConnect (H1, H4).
+                None => unsafe { self.conn.service.on_disconnect(self.handle) },
+            }
+            Ok(())
+        })
     }
 
     fn deregister(&self) {
@@ -316,29 +464,17 @@ impl Effects for Fx<'_> {
     }
 
     fn append(&self) {
-        self.conn.output.append(self.out);
+        if let Some(batch) = self.out.borrow_mut().as_mut() {
+            // Safety: FLUSHING.
+            unsafe { self.conn.output.append(batch) };
+        }
     }
 
     #[inline]
     fn send(&self, direct: bool) -> Sent {
-        let own = if direct { self.out } else { &[] };
-        let sys = self.conn.poller().sys();
-        let write = |bytes: &[u8]| {
-            // Safety: OUT is a hold.
-            match unsafe { self.fd(|fd| sys.write(fd, bytes)) } {
-                Ok(count) => Some(count),
-                Err(Errno::EAGAIN) => Some(0),
-                Err(_) => {
-                    self.failed.set(true);
-                    // Only the holder of READING reports the peer's close: this makes the poller see it.
-                    // Safety: OUT is a hold. An error means that it is shut down already.
-                    let _ = unsafe { self.fd(|fd| sys.shutdown(fd)) };
-                    None
-                }
-            }
-        };
-        // Safety: OUT.
-        unsafe { self.conn.output.send(own, write) }
+        let batch = if direct { self.out.take() } else { None };
+        // Safety: OUT, and FLUSHING if it is direct.
+        unsafe { self.conn.output.send(batch, Writing(self)) }
     }
 
     fn discard(&self) {

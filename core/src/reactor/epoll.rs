@@ -78,6 +78,11 @@ impl Poller {
         self.sys.wait(&self.epoll, events, timeout)
     }
 
+    /// Puts a section behind everything that this poller has to do.
+    pub(crate) fn queue(&self, task: crate::runner::Task) {
+        task.run();
+    }
+
     pub(crate) fn awake(&self) -> Result<()> {
         self.sys.clear(&self.wake)
     }

@@ -41,4 +41,34 @@ impl<T> Held<T> {
         // Safety: nobody else, by the caller's promise.
         self.0.with_mut(|value| f(unsafe { &mut *value }))
     }
+
+    /// The value itself, for longer than one call.
+    ///
+    /// # Safety
+    ///
+    /// As for [`with_mut`](Self::with_mut), until the result is used for the last time.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref, reason = "exclusive by the caller's promise")]
+    pub(crate) unsafe fn get(&self) -> &mut T {
+        // Safety: nobody else, by the caller's promise.
+        self.0.with_mut(|value| unsafe { &mut *value })
+    }
+}
+
+/// A value that is only ever accessed exclusively, so that threads may pass it on though it is not `Sync`.
+#[derive(Debug, Default)]
+pub(crate) struct Exclusive<T>(T);
+
+// Safety: a shared reference gives no access at all.
+unsafe impl<T: Send> Sync for Exclusive<T> {}
+
+impl<T> Exclusive<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
 }

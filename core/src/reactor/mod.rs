@@ -21,5 +21,8 @@ pub(crate) mod held;
 pub(crate) mod registration;
 pub(crate) mod sys;
 
+/// x
+pub(crate) fn on_polling_thread() -> bool { false }
+
 #[cfg(test)]
 mod steps;

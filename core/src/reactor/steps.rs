@@ -13,6 +13,7 @@ use super::effects::{Fx, Local};
 use super::registration::Token;
 use crate::Server;
 use crate::addr::Addr;
+use crate::buffer::output::Batch;
 use crate::connection::{Connection, Detached};
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
 use crate::protocol::lifecycle::{self, Reading};
@@ -58,6 +59,18 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
     }
     fn install_handler(&self) {
         self.0.install_handler();
+    }
+    fn input_full(&self) -> bool {
+        self.0.input_full()
+    }
+    fn output_high(&self) -> bool {
+        self.0.output_high()
+    }
+    fn output_low(&self) -> bool {
+        self.0.output_low()
+    }
+    fn pass_on(&self, at: Snapshot) -> bool {
+        self.0.pass_on(at)
     }
     fn input_empty(&self) -> bool {
         self.0.input_empty()
@@ -140,7 +153,7 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
     peer.write_all(b"request").expect("a write");
     let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
     // A flush is under way, so the reader's section rests; its end is the flusher's.
-    let flusher = Fx::flushing(&conn, b"event");
+    let flusher = Fx::flushing(&conn, Batch::Run(b"event"));
     let meanwhile = || {
         output::flush(&flusher).expect("nobody flushes");
         drop(receiver.set(detach(&conn)));
@@ -156,7 +169,7 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
 #[test]
 fn a_reply_waits_for_a_flush_of_another_thread() {
     let (conn, mut peer, _server) = connected();
-    let flusher = Fx::flushing(&conn, b"event ");
+    let flusher = Fx::flushing(&conn, Batch::Run(b"event "));
     output::flush(&flusher).expect("nobody flushes");
     std::thread::scope(|scope| {
         peer.write_all(b"request").expect("a write");

@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{self, MsgFlags, Shutdown};
@@ -108,6 +109,10 @@ pub(crate) trait Sys {
     fn read(&self, fd: &Self::Fd, into: &mut [u8]) -> Result<usize>;
     /// Writes without raising `SIGPIPE`.
     fn write(&self, fd: &Self::Fd, from: &[u8]) -> Result<usize>;
+    /// Writes several runs in one call, without raising `SIGPIPE`.
+    fn write_vectored(&self, fd: &Self::Fd, from: &[IoSlice<'_>]) -> Result<usize>;
+    /// Waits until the fd is readable or has ended, at most so long; whether it is.
+    fn wait_readable(&self, fd: &Self::Fd, at_most: Duration) -> Result<bool>;
     /// Shuts both directions down: whoever polls the fd sees that it hung up.
     fn shutdown(&self, fd: &Self::Fd) -> Result<()>;
     /// A new connection, non-blocking and closed on exec.
@@ -209,6 +214,20 @@ impl Sys for NixSys {
     #[inline]
     fn write(&self, fd: &OwnedFd, from: &[u8]) -> Result<usize> {
         restart(|| socket::send(fd.as_raw_fd(), from, MsgFlags::MSG_NOSIGNAL))
+    }
+
+    fn write_vectored(&self, fd: &OwnedFd, from: &[IoSlice<'_>]) -> Result<usize> {
+        restart(|| socket::sendmsg::<()>(fd.as_raw_fd(), from, &[], MsgFlags::MSG_NOSIGNAL, None))
+    }
+
+    fn wait_readable(&self, fd: &OwnedFd, at_most: Duration) -> Result<bool> {
+        // Rounded up, as in `wait`.
+        let timeout = PollTimeout::try_from(at_most + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX);
+        let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+        match nix::poll::poll(&mut fds, timeout) {
+            Err(Errno::EINTR) => Ok(false),
+            other => other.map(|ready| ready > 0),
+        }
     }
 
     fn shutdown(&self, fd: &OwnedFd) -> Result<()> {

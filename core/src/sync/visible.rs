@@ -96,6 +96,25 @@ impl Condvar {
         mutex.lock()
     }
 
+    /// As [`wait`](Self::wait): it ends early, and never says that the time is up.
+    ///
+    /// # Errors
+    ///
+    /// None; see [`Mutex::lock`].
+    pub fn wait_timeout<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        _time: std::time::Duration,
+    ) -> LockResult<(MutexGuard<'a, T>, bool)> {
+        match self.wait(guard) {
+            Ok(guard) => Ok((guard, false)),
+            Err(poisoned) => Ok((poisoned.into_inner(), false)),
+        }
+    }
+
+    /// Nothing to do: every waiter looks again anyway.
+    pub fn notify_all(&self) {}
+
     /// Nothing to do: every waiter looks again anyway.
     pub fn notify_one(&self) {}
 }

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use pollproof::{Builder, Connection, Handler, Io, Server};
+use pollproof::{BoxError, Builder, Connection, Handler, Io, Server};
 
 /// Long enough that only a hang takes it.
 pub const LONG: Duration = Duration::from_secs(20);
@@ -76,6 +76,7 @@ impl Step for () {}
 
 impl<S: Step> Handler for Telling<S> {
     type Context = u64;
+    type State = ();
 
     fn on_prepare(&self, conn: &Connection) {
         self.tell(Event::Prepare(conn.id()));
@@ -85,16 +86,17 @@ impl<S: Step> Handler for Telling<S> {
         self.step.prepare(conn);
     }
 
-    fn on_connect(&self, conn: &Connection) -> u64 {
-        self.tell(Event::Connect(conn.id()));
-        self.step.connect(conn);
-        conn.id()
+    fn on_connect(&self, (): &mut (), io: &mut Io<'_>) -> Result<u64, BoxError> {
+        self.tell(Event::Connect(io.connection().id()));
+        self.step.connect(io.connection());
+        Ok(io.connection().id())
     }
 
-    fn on_request(&self, id: &u64, io: &mut Io<'_>) {
+    fn on_request(&self, id: &u64, (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
         assert_eq!(*id, io.connection().id(), "the context of this connection");
         self.tell(Event::Request(*id, io.data().len()));
         self.step.request(io);
+        Ok(())
     }
 
     fn on_disconnect(&self, id: &u64, conn: &Connection) {
@@ -181,12 +183,15 @@ pub struct Connecting<F>(pub F);
 
 impl<F: Fn(&Connection) + Send + Sync + 'static> Handler for Connecting<F> {
     type Context = ();
+    type State = ();
 
-    fn on_connect(&self, conn: &Connection) {
-        (self.0)(conn);
+    fn on_connect(&self, (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
+        (self.0)(io.connection());
+        Ok(())
     }
 
-    fn on_request(&self, (): &(), io: &mut Io<'_>) {
+    fn on_request(&self, (): &(), (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
         echo(io);
+        Ok(())
     }
 }

@@ -92,6 +92,24 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "two-waiting-flushers",
+        chapter: "Output",
+        clauses: &["O4", "T2"],
+        sentence: "Of two flushers that want to wait one may be refused; both appended, and who reports success has sent its own.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let flusher = |w: &World| {
+                w.role(|w| {
+                    let _ = w.flush_blocking(1);
+                })
+            };
+            let (world, outcome) = with_room(setup, 0, |w| vec![flusher(w), flusher(w), w.role(|w| w.peer_takes(2))]);
+            assert!(world.all_sent(), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "stale-token-after-timeout",
         chapter: "Output",
         clauses: &["T2", "O4"],

@@ -113,6 +113,27 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "choked-handler-against-part",
+        chapter: "Back-pressure",
+        clauses: &["O5"],
+        sentence: "A handler that waits for its output is called when the peer has taken enough of it, though not all.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let answers_two = |world: &World| {
+                assert!(world.flush(2).is_ok());
+                Ran::Done
+            };
+            let user = User { high: 2, output: true, on_request: answers_two, ..User::default() };
+            let world = World::connected(setup, user);
+            world.data();
+            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.peer_takes(1))]);
+            let outcome = world.end();
+            assert!(outcome.contains("read 2 handled 2 sent 1 of 4"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "choked-handler-against-another-flush",
         chapter: "Back-pressure",
         clauses: &["O5", "O2"],

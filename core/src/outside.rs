@@ -1,0 +1,217 @@
+//! A connection outside its handler: reading and writing that waits, the limits of waiting, and handlers that are
+//! set later.
+//!
+//! Not here: what a handler sees (`io`), and the calls that never wait (`connection`).
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use crate::buffer::gather::Gather;
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::handler::Outcome;
+use crate::io::Io;
+use crate::protocol::lifecycle;
+use crate::protocol::word::HANDLER;
+use crate::reactor::effects::Fx;
+use crate::reader::Reader;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, thread};
+use crate::writer::Writer;
+
+/// The reading side of a connection that has no handler, as long as this lives. See [`Connection::reader`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// fn ask(conn: &pollproof::Connection) -> pollproof::Result<bytes::Bytes> {
+///     conn.set_read_timeout(Some(Duration::from_secs(1)));
+///     conn.send(b"PING\r\n")?;
+///     conn.reader()?.until(b'\n')
+/// }
+/// ```
+pub struct ConnectionReader<'a> {
+    reader: Reader<'a>,
+}
+
+impl<'a> Deref for ConnectionReader<'a> {
+    type Target = Reader<'a>;
+
+    fn deref(&self) -> &Reader<'a> {
+        &self.reader
+    }
+}
+
+impl DerefMut for ConnectionReader<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.reader
+    }
+}
+
+impl Drop for ConnectionReader<'_> {
+    fn drop(&mut self) {
+        self.reader.finish();
+        let conn = self.reader.conn;
+        // Ordering: Release, partner `reader`: the next one finds the section given back, or about to be.
+        conn.conn().reader.store(false, Ordering::Release);
+        lifecycle::release(&Fx::new(conn));
+    }
+}
+
+impl fmt::Debug for ConnectionReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reader.fmt(f)
+    }
+}
+
+impl Connection {
+    /// Reads outside handlers, on the calling thread: one reader at a time, and only while the connection has no
+    /// OnRequest (S3). What arrives is read ahead by the poller, up to a limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when somebody else reads, or a handler is set.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) -> pollproof::Result<()> {
+    /// let mut reader = conn.reader()?;
+    /// let greeting = reader.until(b'\n')?;
+    /// # Ok(()) }
+    /// ```
+    pub fn reader(&self) -> Result<ConnectionReader<'_>> {
+        let busy = || Err(Error::Busy { call: "reader", connection: self.id() });
+        let conn = self.conn();
+        // Ordering: AcqRel, partner: the Release of the guard's drop.
+        if conn.reader.swap(true, Ordering::AcqRel) {
+            return busy();
+        }
+        let fx = Fx::new(self);
+        loop {
+            if conn.word.look().any(HANDLER) {
+                // Ordering: Release, partner: the swap above.
+                conn.reader.store(false, Ordering::Release);
+                return busy();
+            }
+            if lifecycle::acquire(&fx) {
+                break;
+            }
+            // Without a handler, the section is owned for the length of a poller's step. Once the connection is
+            // over it is owned for ever.
+            if conn.word.look().any(crate::protocol::word::FINAL) {
+                conn.reader.store(false, Ordering::Release);
+                return Err(Error::Closed { call: "reader", connection: self.id() });
+            }
+            thread::yield_now();
+        }
+        // Safety: the section is this thread's until the guard is dropped, and it calls no handler meanwhile.
+        let own = unsafe { conn.input.own() };
+        // Safety: as above.
+        unsafe { conn.input.collect(own) };
+        Ok(ConnectionReader { reader: Reader::new(self, None, own, 0) })
+    }
+
+    /// Gathers output outside handlers; [`Writer::flush`] sends it and waits until the kernel has taken it. Any
+    /// thread but a polling one; several writers may be at work, and one of them may wait.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) -> pollproof::Result<()> {
+    /// let mut writer = conn.writer();
+    /// writer.write(b"GET / HTTP/1.0\r\n\r\n");
+    /// writer.flush()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn writer(&self) -> Writer<'_> {
+        Writer::new(self, Gather::without_block(), !crate::reactor::on_polling_thread())
+    }
+
+    /// How long each read may wait; `None`, as at first, for ever. Holds from the next call on.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// conn.set_read_timeout(Some(std::time::Duration::from_millis(500)));
+    /// # }
+    /// ```
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.change_limits(|read, _| read.timeout = timeout);
+    }
+
+    /// Until when reads may wait, all of them together; past it, a read that would wait fails at once. `None`, as
+    /// at first, for ever.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// conn.set_read_deadline(Some(std::time::Instant::now() + std::time::Duration::from_secs(5)));
+    /// # }
+    /// ```
+    pub fn set_read_deadline(&self, deadline: Option<Instant>) {
+        self.change_limits(|read, _| read.deadline = deadline);
+    }
+
+    /// How long each flush may wait; `None`, as at first, for ever.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// conn.set_write_timeout(Some(std::time::Duration::from_millis(500)));
+    /// # }
+    /// ```
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) {
+        self.change_limits(|_, write| write.timeout = timeout);
+    }
+
+    /// Until when flushes may wait, all of them together. `None`, as at first, for ever.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// conn.set_write_deadline(Some(std::time::Instant::now() + std::time::Duration::from_secs(5)));
+    /// # }
+    /// ```
+    pub fn set_write_deadline(&self, deadline: Option<Instant>) {
+        self.change_limits(|_, write| write.deadline = deadline);
+    }
+
+    /// Sets or replaces OnRequest. It takes effect before the next call; if there is something to read and nobody
+    /// handles it, it is called at once, on the calling thread. Any thread, also inside the handler that it
+    /// replaces. (R1, R2)
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// let mut lines = 0;
+    /// conn.set_on_request(move |io: &mut pollproof::Io<'_>| {
+    ///     lines += io.data().iter().filter(|&&byte| byte == b'\n').count();
+    ///     io.consume(io.data().len());
+    /// });
+    /// # }
+    /// ```
+    pub fn set_on_request<R: Outcome>(&self, mut handler: impl FnMut(&mut Io<'_>) -> R + Send + 'static) {
+        let replaced = self.conn().slot.put(Box::new(move |io| handler(io).outcome()));
+        lifecycle::handler_set(&Fx::new(self));
+        drop(replaced);
+    }
+
+    /// Sets or replaces OnDisconnect. It takes effect if the peer's close comes later. Any thread. (R3)
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// conn.set_on_disconnect(|conn| println!("{} is leaving", conn.peer()));
+    /// # }
+    /// ```
+    pub fn set_on_disconnect(&self, handler: impl Fn(&Connection) + Send + Sync + 'static) {
+        self.conn().disconnect.set(Arc::new(handler));
+    }
+
+    /// Output that is queued and that the kernel has not taken, in bytes. What others send meanwhile may be
+    /// missed.
+    ///
+    /// ```
+    /// # fn f(conn: &pollproof::Connection) {
+    /// if conn.backlog() > 1 << 20 {
+    ///     // It does not read what it is sent.
+    ///     conn.close();
+    /// }
+    /// # }
+    /// ```
+    pub fn backlog(&self) -> u64 {
+        self.conn().output.backlog()
+    }
+}

@@ -1,0 +1,155 @@
+//! How a thread waits: for bytes to be read, and for output to be sent.
+//!
+//! A thread that does not poll sleeps on the connection's trigger. A polling thread first reads its own socket;
+//! if that is not enough it gives its loop to another thread and then sleeps too (K1); where nobody can take
+//! the loop, it goes on reading its own socket, and its other connections wait.
+//!
+//! Not here: the wake-ups (`protocol::trigger`).
+
+use std::time::{Duration, Instant};
+
+use crate::buffer::input::Own;
+use crate::buffer::output::Batch;
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::protocol::interest;
+use crate::protocol::lifecycle::{self, Reading};
+use crate::protocol::output::{self, Refused};
+use crate::protocol::trigger::{self, Ticket, Trigger, Wake};
+use crate::reactor::effects::{Fx, Local};
+use crate::sync::thread;
+
+/// How long a thread that nobody can stand in for looks at its socket before it looks whether it was woken.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Until when one call may wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limit {
+    /// For each call.
+    pub(crate) timeout: Option<Duration>,
+    /// For all calls together.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Limit {
+    /// When a call that begins now gives up.
+    fn end(self) -> Option<Instant> {
+        let timeout = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        match (timeout, self.deadline) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+/// Waits until `count` bytes are among the owner's chunks. Called by the owner of the section. (S3, T1, T4)
+pub(crate) fn readable(
+    conn: &Connection,
+    local: Option<&Local>,
+    own: &mut Own,
+    count: usize,
+    call: &'static str,
+) -> Result<()> {
+    let input = &conn.conn().input;
+    let fx = local.map_or_else(|| Fx::new(conn), |local| Fx::polling(conn, local));
+    let connection = conn.id();
+    let end = conn.read_limit().end();
+    loop {
+        // Safety: the caller owns the section, and gave what it owns.
+        unsafe { input.collect(own) };
+        if own.chunks.len() >= count {
+            return Ok(());
+        }
+        // Whatever it finds that is not data, the wait finds in the word.
+        if local.is_some() && read_own(&fx) == Reading::Data {
+            continue;
+        }
+        let target = own.consumed + count as u64;
+        let wake = trigger::wait_readable(&fx, target, |trigger, ticket| sleep(&fx, local, trigger, ticket, end));
+        // Safety: as above.
+        unsafe { input.collect(own) };
+        if own.chunks.len() >= count {
+            return Ok(());
+        }
+        match wake {
+            Wake::Ready => {}
+            Wake::Eof => return Err(Error::Eof { call, connection }),
+            Wake::Closed => return Err(Error::Closed { call, connection }),
+            Wake::TimedOut => return Err(Error::Timeout { call, connection }),
+        }
+    }
+}
+
+/// One read of the socket by the owner of the section itself, as a poller does it.
+fn read_own(fx: &Fx<'_>) -> Reading {
+    let reading = lifecycle::readable(fx, false);
+    if reading == Reading::Eof {
+        interest::mask_after_eof(fx);
+    }
+    reading
+}
+
+fn sleep(fx: &Fx<'_>, local: Option<&Local>, trigger: &Trigger, ticket: Ticket, end: Option<Instant>) -> Wake {
+    if local.is_some() && !fx.somebody_else_polls() {
+        return watch_own(fx, trigger, ticket, end);
+    }
+    match end {
+        Some(end) => trigger.wait_until(ticket, end),
+        None => trigger.wait(ticket),
+    }
+}
+
+/// A polling thread that nobody stands in for: reads its own socket until the wait has its wake-up.
+fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant>) -> Wake {
+    loop {
+        if let Some(wake) = trigger.try_wait(ticket) {
+            return wake;
+        }
+        let left = end.map_or(GLANCE, |end| end.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            trigger.expire(ticket);
+            continue;
+        }
+        if fx.wait_readable(left.min(GLANCE)) {
+            let _ = read_own(fx);
+        }
+    }
+}
+
+/// Sends `batch` as far as the kernel takes it, and queues the rest. Does not wait. Returns how many bytes have
+/// been flushed by then, since birth. (O1, O2)
+#[inline]
+pub(crate) fn flush(conn: &Connection, batch: Batch<'_>, call: &'static str) -> Result<u64> {
+    let connection = conn.id();
+    let fx = Fx::flushing(conn, batch);
+    loop {
+        match output::flush(&fx) {
+            Ok(()) => {
+                let flushed = conn.conn().output.flushed();
+                output::end_flush(&fx);
+                let failed = fx.failed();
+                return if failed { Err(Error::Closed { call, connection }) } else { Ok(flushed) };
+            }
+            Err(Refused::Closed) => return Err(Error::Closed { call, connection }),
+            // A flush of another thread is between two of its steps: none of them waits for anything, and it
+            // runs no callback before it is through.
+            Err(Refused::ConcurrentAccess) => thread::yield_now(),
+        }
+    }
+}
+
+/// Waits until the kernel has taken `target` bytes since birth. Never on a polling thread. (T2, O4)
+pub(crate) fn sent(conn: &Connection, target: u64, call: &'static str) -> Result<()> {
+    let connection = conn.id();
+    if conn.conn().output.sent() >= target {
+        return Ok(());
+    }
+    let fx = Fx::new(conn);
+    let end = conn.write_limit().end();
+    match trigger::wait_sent(&fx, target, |trigger, ticket| sleep(&fx, None, trigger, ticket, end)) {
+        Ok(Wake::Ready) => Ok(()),
+        Ok(Wake::TimedOut) => Err(Error::Timeout { call, connection }),
+        Ok(Wake::Closed | Wake::Eof) => Err(Error::Closed { call, connection }),
+        Err(_) => Err(Error::ConcurrentAccess { call, connection }),
+    }
+}
