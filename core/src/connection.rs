@@ -23,7 +23,7 @@ use crate::reactor::epoll::Poller;
 use crate::reactor::held::Held;
 use crate::reactor::registration::Token;
 use crate::reactor::sys::{Interest, Kernel, Sys};
-use crate::shared::Shared;
+use crate::shared::{Place, Shared};
 use crate::sync::{Arc, Mutex, lock};
 
 /// A callback that runs once, when its connection is over; see [`Connection::on_close`].
@@ -38,8 +38,7 @@ pub(crate) struct Conn {
     /// Used under `TASK` or a hold; taken by `finish`.
     pub(crate) fd: Held<Option<<Kernel as Sys>::Fd>>,
     pub(crate) token: Token,
-    /// Which of the server's pollers.
-    home: usize,
+    pub(crate) place: Place,
     pub(crate) server: Arc<Shared>,
     pub(crate) service: Box<dyn Service>,
     pub(crate) input: Input,
@@ -50,14 +49,13 @@ pub(crate) struct Conn {
     pub(crate) detached: Mutex<Option<DetachCallback>>,
     pub(crate) read_trigger: Trigger,
     pub(crate) write_trigger: Trigger,
-    id: u64,
     peer: Addr,
 }
 
 impl Conn {
     #[inline]
     pub(crate) fn poller(&self) -> &Poller {
-        &self.server.pollers[self.home]
+        &self.server.pollers[self.place.home]
     }
 }
 
@@ -111,18 +109,17 @@ impl Connection {
     /// A connection that is born owned: the caller holds `TASK` until OnConnect is over. (S2)
     pub(crate) fn new(
         server: Arc<Shared>,
-        home: usize,
+        place: Place,
         token: Token,
         fd: <Kernel as Sys>::Fd,
         peer: Addr,
-        id: u64,
+        service: Box<dyn Service>,
     ) -> Self {
-        let service = server.factory.make();
         Self(Arc::new(Conn {
             word: CachePadded::new(Word::new(true)),
             fd: Held::new(Some(fd)),
             token,
-            home,
+            place,
             server,
             service,
             input: Input::new(),
@@ -132,7 +129,6 @@ impl Connection {
             detached: Mutex::new(None),
             read_trigger: Trigger::new(),
             write_trigger: Trigger::new(),
-            id,
             peer,
         }))
     }
@@ -142,7 +138,7 @@ impl Connection {
         &self.0
     }
 
-    /// A number that no other connection of its server has or had.
+    /// A number that no other connection of its server or dialer has or had.
     ///
     /// ```
     /// # fn f(conn: &pollproof::Connection) {
@@ -150,10 +146,10 @@ impl Connection {
     /// # }
     /// ```
     pub fn id(&self) -> u64 {
-        self.0.id
+        self.0.place.id
     }
 
-    /// The peer's address, as accept found it.
+    /// The peer's address, as accept found it, or as it was dialed.
     ///
     /// ```
     /// # fn f(conn: &pollproof::Connection) {
@@ -311,6 +307,6 @@ impl Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word: word::Snapshot = self.0.word.look();
-        f.debug_struct("Connection").field("id", &self.0.id).field("peer", &self.0.peer).field("word", &word).finish()
+        f.debug_struct("Connection").field("id", &self.0.place.id).field("peer", &self.0.peer).field("word", &word).finish()
     }
 }

@@ -25,6 +25,7 @@ use crate::protocol::word::{ARMED, CLOSING, FRESH, PENDING, Snapshot};
 use crate::protocol::interest;
 use crate::runner::{Inline, Runner};
 use crate::sync::{lock, thread};
+use crate::trace;
 
 /// Memory of a polling thread.
 pub(crate) struct Local {
@@ -135,6 +136,8 @@ impl<'a> Fx<'a> {
     /// consumed.
     #[inline]
     fn call_handler(&self, data: &[u8], reply: &RefCell<Gather>, last: bool) -> (Ran, usize) {
+        trace::request(self.conn.place.id, data.len());
+        self.conn.server.counters.request(self.conn.place.home);
         let (consumed, whole) = (Cell::new(0), Cell::new((0, 0)));
         let mut io = Io { conn: self.handle, data, consumed, whole, reply, last };
         // Safety: OnRequest is called under TASK (S1).
@@ -277,7 +280,8 @@ impl Effects for Fx<'_> {
             (_, fd) => drop(fd),
         }
         conn.poller().registry.remove(conn.token);
-        conn.server.one_less();
+        trace::close(conn.place.id, conn.word.look());
+        conn.server.one_less(conn.place);
     }
 
     #[inline]
@@ -293,6 +297,7 @@ impl Effects for Fx<'_> {
             Err(Errno::EAGAIN) => return Input::Empty,
             Err(_) => return Input::Gone,
         };
+        self.conn.server.counters.read(self.conn.place.home, count);
         // Safety: `owner` says that TASK is held too.
         if owner && unsafe { input.is_drained() } {
             input.count(count);
@@ -326,7 +331,10 @@ impl Effects for Fx<'_> {
         let write = |bytes: &[u8]| {
             // Safety: OUT is a hold.
             match unsafe { self.fd(|fd| sys.write(fd, bytes)) } {
-                Ok(count) => Some(count),
+                Ok(count) => {
+                    self.conn.server.counters.written(self.conn.place.home, count);
+                    Some(count)
+                }
                 Err(Errno::EAGAIN) => Some(0),
                 Err(_) => {
                     self.failed.set(true);

@@ -78,6 +78,11 @@ impl Poller {
         self.sys.wait(&self.epoll, events, timeout)
     }
 
+    /// Ends the wait that the poller is in, or its next one.
+    pub(crate) fn wake(&self) -> Result<()> {
+        self.sys.signal(&self.wake)
+    }
+
     pub(crate) fn awake(&self) -> Result<()> {
         self.sys.clear(&self.wake)
     }
