@@ -3,19 +3,16 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::net::TcpListener;
-use std::os::unix::net::{UnixListener, UnixStream};
 
-use nix::sys::socket::{self, Backlog, sockopt};
-
-use crate::addr::Addr;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::flow::flow_settings;
 use crate::handler::{Handler, OnRequest, Outcome};
 use crate::io::Io;
-use crate::reactor::epoll::Poller;
-use crate::reactor::sys::NixListener;
+use crate::options::{Settings, common_settings, impossible};
+use crate::protocol::gate::Gate;
+use crate::reactor::accept::Listening;
 use crate::server::Server;
-use crate::shared::{Hook, Shared};
+use crate::socket::{ListenOptions, listen};
 use crate::sync::Arc;
 
 /// How to make a server; from [`Server::builder`].
@@ -35,65 +32,79 @@ use crate::sync::Arc;
 /// ```
 #[must_use]
 pub struct Builder<H = ()> {
-    pollers: usize,
-    nodelay: bool,
-    hook: Option<Hook>,
+    settings: Settings,
+    backlog: i32,
+    reuse_port: bool,
+    max_connections: usize,
     handler: H,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self { pollers: 1, nodelay: true, hook: None, handler: () }
+        Self {
+            settings: Settings::default(),
+            backlog: nix::libc::SOMAXCONN,
+            reuse_port: false,
+            max_connections: Gate::MOST as usize,
+            handler: (),
+        }
     }
 }
 
 impl<H> Builder<H> {
-    /// How many polling threads. One by default; zero counts as one.
+    common_settings!("pollproof::Server::builder");
+    flow_settings!("pollproof::Server::builder");
+
+    /// How many connections the kernel keeps for the server until they are accepted; a client that finds the
+    /// queue full is kept waiting. 4096 by default; the kernel has a limit of its own
+    /// (`net.core.somaxconn`), and zero is room for one.
     ///
     /// ```
     /// # let builder =
-    /// pollproof::Server::builder().pollers(2)
+    /// pollproof::Server::builder().backlog(16)
     /// # ;
     /// ```
-    pub fn pollers(mut self, count: usize) -> Self {
-        self.pollers = count.max(1);
+    pub fn backlog(mut self, connections: i32) -> Self {
+        self.backlog = connections;
         self
     }
 
-    /// Whether small writes are sent at once (`TCP_NODELAY`). They are by default.
+    /// Whether several servers of this user may listen on the same port (`SO_REUSEPORT`): the kernel spreads
+    /// the connections over those that asked for it. Not by default; not for Unix sockets.
     ///
     /// ```
     /// # let builder =
-    /// pollproof::Server::builder().nodelay(false)
+    /// pollproof::Server::builder().reuse_port(true)
     /// # ;
     /// ```
-    pub fn nodelay(mut self, on: bool) -> Self {
-        self.nodelay = on;
+    pub fn reuse_port(mut self, on: bool) -> Self {
+        self.reuse_port = on;
         self
     }
 
-    /// Who hears of panics in callbacks and of the kernel's refusals. Called on the thread where it
-    /// happens, while the connection that it is about is in the middle of something: note it and return.
-    /// Without it they are not reported, beyond what the panic hook of the process prints.
+    /// How many accepted connections there may be at a time. At the limit accepting pauses, and goes on as soon
+    /// as one of them ends; meanwhile clients wait in the kernel's queue ([`backlog`](Self::backlog)), none is
+    /// refused. Connections that the server dialed do not count. 2147483647 by default. (Q1, Q2)
     ///
     /// ```
     /// # let builder =
-    /// pollproof::Server::builder().on_error(|error| eprintln!("{error}"))
+    /// pollproof::Server::builder().max_connections(10_000)
     /// # ;
     /// ```
-    pub fn on_error(mut self, hook: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        self.hook = Some(Box::new(hook));
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
         self
     }
 
     fn with<N>(self, handler: N) -> Builder<N> {
-        Builder { pollers: self.pollers, nodelay: self.nodelay, hook: self.hook, handler }
+        let Self { settings, backlog, reuse_port, max_connections, .. } = self;
+        Builder { settings, backlog, reuse_port, max_connections, handler }
     }
 
     /// The callbacks.
     ///
     /// ```
-    /// # use pollproof::{Connection, Handler, Io, Server};
+    /// # use pollproof::{BoxError, Handler, Io, Server};
     /// struct Discard;
     ///
     /// impl Handler for Discard {
@@ -136,7 +147,9 @@ impl<H: Handler> Builder<H> {
     ///
     /// # Errors
     ///
-    /// [`Error::Address`] when that is no address, [`Error::Server`] when the kernel refuses.
+    /// [`Error::Address`](crate::Error::Address) when that is no address,
+    /// [`Error::Setting`](crate::Error::Setting) when a setting has a value that cannot be,
+    /// [`Error::Server`](crate::Error::Server) when the kernel refuses.
     ///
     /// ```
     /// # let handler = |_: &mut pollproof::Io<'_>| {};
@@ -144,58 +157,29 @@ impl<H: Handler> Builder<H> {
     /// # Ok::<(), pollproof::Error>(())
     /// ```
     pub fn bind(self, address: &str) -> Result<Server> {
-        let failed = |call| move |source: std::io::Error| Error::Server { call, source };
-        let (listener, local) = match address.strip_prefix("unix:") {
-            Some(path) => listen_unix(path)?,
-            None => listen_tcp(address, self.nodelay)?,
-        };
-        let pollers = (0..self.pollers).map(|_| Poller::new()).collect::<std::result::Result<Vec<_>, _>>();
-        let pollers = pollers.map_err(|errno| failed("epoll_create1")(errno.into()))?;
-        let shared = Shared::new(pollers, Box::new(Arc::new(self.handler)), self.hook, listener);
-        Ok(Server::bound(shared, local))
-    }
-}
-
-fn listen_tcp(address: &str, nodelay: bool) -> Result<(NixListener, Addr)> {
-    let failed = |call| move |source: std::io::Error| Error::Server { call, source };
-    let listener = TcpListener::bind(address).map_err(|source| match source.kind() {
-        std::io::ErrorKind::InvalidInput => Error::Address { call: "bind", address: address.to_owned(), source },
-        _ => Error::Server { call: "bind", source },
-    })?;
-    listener.set_nonblocking(true).map_err(failed("ioctl"))?;
-    // std's queue is short for a burst of connections; a second listen(2) only changes its length.
-    socket::listen(&listener, Backlog::MAXCONN).map_err(|errno| failed("listen")(errno.into()))?;
-    // Inherited by the sockets that it accepts.
-    socket::setsockopt(&listener, sockopt::TcpNoDelay, &nodelay)
-        .map_err(|errno| failed("setsockopt")(errno.into()))?;
-    let local = listener.local_addr().map_err(failed("getsockname"))?;
-    Ok((NixListener::Tcp(listener), Addr::Tcp(local)))
-}
-
-fn listen_unix(path: &str) -> Result<(NixListener, Addr)> {
-    let failed = |call| move |source: std::io::Error| Error::Server { call, source };
-    if path.is_empty() {
-        let source = std::io::Error::from(std::io::ErrorKind::InvalidInput);
-        return Err(Error::Address { call: "bind", address: "unix:".to_owned(), source });
-    }
-    let bound = UnixListener::bind(path).or_else(|error| {
-        let left_behind = error.kind() == std::io::ErrorKind::AddrInUse
-            && UnixStream::connect(path).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
-        if !left_behind {
-            return Err(error);
+        self.settings.check()?;
+        if self.backlog < 0 {
+            return Err(impossible("backlog", self.backlog, "a queue cannot be shorter than empty"));
         }
-        std::fs::remove_file(path)?;
-        UnixListener::bind(path)
-    });
-    let listener = bound.map_err(failed("bind"))?;
-    listener.set_nonblocking(true).map_err(failed("ioctl"))?;
-    socket::listen(&listener, Backlog::MAXCONN).map_err(|errno| failed("listen")(errno.into()))?;
-    Ok((NixListener::Unix(listener, path.into()), Addr::Unix(path.into())))
+        let limit = match u32::try_from(self.max_connections) {
+            Ok(limit @ 1..=Gate::MOST) => limit,
+            _ => return Err(impossible("max_connections", self.max_connections, "it must be 1 to 2147483647")),
+        };
+        let options =
+            ListenOptions { backlog: self.backlog, reuse_port: self.reuse_port, sockets: self.settings.sockets };
+        let (listener, local) = listen(address, &options)?;
+        let listening = Listening { listener, limit, factory: Box::new(Arc::new(self.handler)) };
+        Ok(Server::bound(self.settings.shared(Some(listening))?, local))
+    }
 }
 
 impl<H> fmt::Debug for Builder<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("pollers", &self.pollers).field("nodelay", &self.nodelay).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("settings", &self.settings)
+            .field("backlog", &self.backlog)
+            .field("reuse_port", &self.reuse_port)
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
     }
 }
-

@@ -25,7 +25,7 @@ use crate::reactor::epoll::Poller;
 use crate::reactor::held::{Exclusive, Held};
 use crate::reactor::registration::Token;
 use crate::reactor::sys::{Interest, Kernel, Sys};
-use crate::shared::Shared;
+use crate::shared::{Place, Shared};
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Arc, Mutex, lock};
 use crate::waiting::{self, Limit};
@@ -55,8 +55,7 @@ pub(crate) struct Conn {
     /// Used under `TASK` or a hold; taken by `finish`.
     pub(crate) fd: Held<Option<<Kernel as Sys>::Fd>>,
     pub(crate) token: Token,
-    /// Which of the server's pollers.
-    home: usize,
+    pub(crate) place: Place,
     pub(crate) server: Arc<Shared>,
     pub(crate) service: Box<dyn Service>,
     pub(crate) input: Input,
@@ -78,14 +77,13 @@ pub(crate) struct Conn {
     pub(crate) reader: AtomicBool,
     pub(crate) read_trigger: Trigger,
     pub(crate) write_trigger: Trigger,
-    id: u64,
     peer: Addr,
 }
 
 impl Conn {
     #[inline]
     pub(crate) fn poller(&self) -> &Poller {
-        &self.server.pollers[self.home]
+        &self.server.pollers[self.place.home]
     }
 }
 
@@ -139,19 +137,18 @@ impl Connection {
     /// A connection that is born owned: the caller holds `TASK` until OnConnect is over. (S2)
     pub(crate) fn new(
         server: Arc<Shared>,
-        home: usize,
+        place: Place,
         token: Token,
         fd: <Kernel as Sys>::Fd,
         peer: Addr,
-        id: u64,
+        service: Box<dyn Service>,
     ) -> Self {
-        let service = server.factory.make();
         let serves = service.serves();
         Self(Arc::new(Conn {
             word: CachePadded::new(Word::new(serves)),
             fd: Held::new(Some(fd)),
             token,
-            home,
+            place,
             server,
             service,
             input: Input::new(),
@@ -167,7 +164,6 @@ impl Connection {
             reader: AtomicBool::new(false),
             read_trigger: Trigger::new(),
             write_trigger: Trigger::new(),
-            id,
             peer,
         }))
     }
@@ -177,7 +173,7 @@ impl Connection {
         &self.0
     }
 
-    /// A number that no other connection of its server has or had.
+    /// A number that no other connection of its server or dialer has or had.
     ///
     /// ```
     /// # fn f(conn: &pollproof::Connection) {
@@ -185,10 +181,10 @@ impl Connection {
     /// # }
     /// ```
     pub fn id(&self) -> u64 {
-        self.0.id
+        self.0.place.id
     }
 
-    /// The peer's address, as accept found it.
+    /// The peer's address, as accept found it, or as it was dialed.
     ///
     /// ```
     /// # fn f(conn: &pollproof::Connection) {
@@ -352,6 +348,6 @@ impl Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word: word::Snapshot = self.0.word.look();
-        f.debug_struct("Connection").field("id", &self.0.id).field("peer", &self.0.peer).field("word", &word).finish()
+        f.debug_struct("Connection").field("id", &self.0.place.id).field("peer", &self.0.peer).field("word", &word).finish()
     }
 }

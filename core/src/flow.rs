@@ -2,6 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use crate::error::Result;
+use crate::options::impossible;
+
 /// The limits of every connection of a server or dialer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
@@ -22,3 +25,94 @@ impl Default for Flow {
         Self { read_ahead: 1 << 20, high_water: 4 << 20, low_water: 1 << 20, budget: 64, close_on_eof: false }
     }
 }
+
+impl Flow {
+    /// Whether these can be.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.low_water > self.high_water || self.high_water == 0 {
+            let marks = (self.low_water, self.high_water);
+            return Err(impossible("water_marks", marks, "the low one is at most the high one, which is not 0"));
+        }
+        if self.read_ahead == 0 {
+            return Err(impossible("read_ahead", 0, "nothing would ever be read"));
+        }
+        if self.budget == 0 {
+            return Err(impossible("budget", 0, "no handler would ever be called"));
+        }
+        Ok(())
+    }
+}
+
+/// The builders' methods for the flow of bytes and calls, for the type whose `start` is an expression.
+macro_rules! flow_settings {
+    ($start:literal) => {
+        /// How many bytes are read ahead of a handler that is busy, in bytes: 1 MiB by default. At the limit
+        /// reading pauses until the handler has consumed; one that wants more gets it. (N6)
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().read_ahead(64 * 1024)")]
+        /// # ;
+        /// ```
+        pub fn read_ahead(mut self, bytes: u64) -> Self {
+            self.settings.flow.read_ahead = bytes;
+            self
+        }
+
+        /// With `high` bytes of output queued, which the peer does not take, the connection's handler is not
+        /// called until no more than `low` are left; then reading pauses as well, at
+        /// [`read_ahead`](Self::read_ahead). 1 MiB and 4 MiB by default. A peer that does not read stops only
+        /// itself. (O5)
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().water_marks(16 * 1024, 64 * 1024)")]
+        /// # ;
+        /// ```
+        pub fn water_marks(mut self, low: u64, high: u64) -> Self {
+            (self.settings.flow.low_water, self.settings.flow.high_water) = (low, high);
+            self
+        }
+
+        /// How many times in a row a connection's handler is called before others get their turn: 64 by
+        /// default. (F2)
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().budget(16)")]
+        /// # ;
+        /// ```
+        pub fn budget(mut self, calls: u32) -> Self {
+            self.settings.flow.budget = calls;
+            self
+        }
+
+        /// Whether a peer that stops sending can still receive (it can by default): what it asked for is
+        /// answered, and then the connection ends (E1). Otherwise the end of its stream closes both directions
+        /// at once, as a reset does (E2).
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().half_close(false)")]
+        /// # ;
+        /// ```
+        pub fn half_close(mut self, on: bool) -> Self {
+            self.settings.flow.close_on_eof = !on;
+            self
+        }
+
+        /// Where handlers run: on the polling threads by default, which costs no hand-over.
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().runner(pollproof::Pool::new(4)?)")]
+        /// # ;
+        /// # Ok::<(), pollproof::Error>(())
+        /// ```
+        pub fn runner(mut self, runner: impl crate::Runner) -> Self {
+            self.settings.runner = Some(Box::new(runner));
+            self
+        }
+    };
+}
+pub(crate) use flow_settings;

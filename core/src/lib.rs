@@ -22,6 +22,7 @@
 //! - [`serve`] and [`Server`]: listening, running, shutting down.
 //! - [`Handler`] and [`Io`]: what happens on a connection.
 //! - [`Connection`]: sending and closing from anywhere.
+//! - [`Dialer`]: connections to others, as a client or from inside a server.
 //! - [`protocol`]: who may do what, and when. The clause ids that the documentation cites, like (S1), are
 //!   those of `SPEC.md`.
 //!
@@ -29,6 +30,9 @@
 //!
 //! `net` (default): the reactor on epoll. Without it, and under `--cfg loom` and `--cfg shuttle`, the
 //! crate is [`protocol`], [`sync`] and [`mutation`] alone.
+//!
+//! `stats`: counts of what happens once per request, in [`Stats`]. `tracing`: events of the `tracing` crate,
+//! with the target `pollproof`. Both off by default, and free when off.
 
 #![deny(missing_docs)]
 // Only in the loom build are all of the facade's types other than std's: there the lint tells them apart.
@@ -48,13 +52,16 @@ pub mod sync;
 
 net! {
     mod addr;
+    mod balance;
     mod builder;
     mod connection;
+    mod dialer;
     mod error;
     mod flow;
     mod handler;
     mod io;
     mod outside;
+    mod options;
     mod reactor;
     mod reader;
     mod runner;
@@ -62,16 +69,22 @@ net! {
     mod shared;
     mod waiting;
     mod writer;
+    mod socket;
+    mod stats;
+    mod trace;
 
     pub use addr::Addr;
+    pub use balance::Balance;
     pub use builder::Builder;
     pub use connection::{CloseCallback, Connection, Detached};
+    pub use dialer::{Dialer, DialerBuilder};
     pub use error::{Error, Result};
     pub use handler::{BoxError, Callbacks, Handler, OnRequest, Outcome};
     pub use io::Io;
     pub use outside::ConnectionReader;
     pub use reader::Reader;
     pub use runner::{Pool, Runner, Task};
-    pub use server::{Server, Shutdown, Stats, serve};
+    pub use server::{Server, Shutdown, serve};
+    pub use stats::Stats;
     pub use writer::Writer;
 }

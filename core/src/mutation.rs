@@ -78,6 +78,8 @@ pub const SITES: &[&str] = &[
     "slot.announce",
     "close-list.sealed",
     "close-list.caught-each",
+    "gate.room",
+    "gate.leave-wakes",
 ];
 
 /// The condition, unless this build drops the guard `name`.

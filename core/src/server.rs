@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 use crate::addr::Addr;
 use crate::builder::Builder;
 use crate::connection::Connection;
+use crate::dialer::Dialer;
 use crate::error::{Error, Result};
 use crate::handler::Outcome;
 use crate::io::Io;
-use crate::reactor::accept::Acceptor;
+use crate::reactor::accept::{Acceptor, Listening};
 use crate::reactor::event_loop;
-use crate::reactor::sys::NixListener;
 use crate::shared::{Shared, State};
+use crate::stats::Stats;
 use crate::sync::{Arc, MutexGuard, lock};
 
 /// How long a shutdown waits, past its deadline, for callbacks that are running.
@@ -73,31 +74,12 @@ pub struct Shutdown {
     pub left: u64,
 }
 
-/// Counts of a server, at one moment.
-///
-/// ```
-/// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
-/// assert_eq!(server.stats().accepted, 0);
-/// # Ok::<(), pollproof::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Connections that were accepted.
-    pub accepted: u64,
-    /// Connections that are not over.
-    pub open: u64,
-    /// Events that came for a connection that was over, and were dropped.
-    pub stale_events: u64,
-}
-
 impl Server {
     /// A server that is bound to `local` and does not run yet.
     pub(crate) fn bound(shared: Shared, local: Addr) -> Self {
         Self { shared: Arc::new(shared), local: Arc::new(local) }
     }
 
-    #[cfg(test)]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -124,6 +106,18 @@ impl Server {
         &self.local
     }
 
+    /// A dialer whose connections live on the polling threads of this server, beside those that it accepts: for
+    /// proxies and the like. Its [`shutdown`](Dialer::shutdown) is the server's.
+    ///
+    /// ```
+    /// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
+    /// let dialer = server.dialer();
+    /// # Ok::<(), pollproof::Error>(())
+    /// ```
+    pub fn dialer(&self) -> Dialer {
+        Dialer::of(self.clone())
+    }
+
     /// Counts, at this moment.
     ///
     /// ```
@@ -132,8 +126,7 @@ impl Server {
     /// # Ok::<(), pollproof::Error>(())
     /// ```
     pub fn stats(&self) -> Stats {
-        let shared = &self.shared;
-        Stats { accepted: shared.accepted(), open: shared.open(), stale_events: shared.stale() }
+        self.shared.stats()
     }
 
     /// Starts the polling threads and returns. A second call does nothing.
@@ -153,7 +146,7 @@ impl Server {
         if std::mem::replace(&mut state.started, true) {
             return Ok(());
         }
-        let Some(listener) = state.listener.take() else { return Ok(()) };
+        let listener = state.listener.take();
         let started = self.start(&mut state, listener);
         drop(state);
         if started.is_err() {
@@ -162,10 +155,10 @@ impl Server {
         started
     }
 
-    fn start(&self, state: &mut MutexGuard<'_, State>, listener: NixListener) -> Result<()> {
+    fn start(&self, state: &mut MutexGuard<'_, State>, listener: Option<Listening>) -> Result<()> {
         let failed = |call| move |source: std::io::Error| Error::Server { call, source };
-        let acceptor = Acceptor::new(listener, &self.shared.pollers[0]);
-        let mut acceptor = Some(acceptor.map_err(|errno| failed("epoll_ctl")(errno.into()))?);
+        let acceptor = listener.map(|listener| Acceptor::new(listener, &self.shared.pollers[0])).transpose();
+        let mut acceptor = acceptor.map_err(|errno| failed("epoll_ctl")(errno.into()))?;
         for index in 0..self.shared.pollers.len() {
             let (shared, acceptor) = (self.shared.clone(), acceptor.take());
             let accepts = acceptor.is_some();
@@ -234,19 +227,20 @@ impl Server {
         self.not_on_poller("shutdown")?;
         let shared = &*self.shared;
         let failed = |errno: nix::errno::Errno| Error::Server { call: "eventfd write", source: errno.into() };
-        let until = Instant::now() + deadline;
+        let until = Instant::now().checked_add(deadline);
         let listener = {
             let mut state = lock(&shared.state);
             state.started = true;
+            state.ending = true;
             state.listener.take()
         };
         drop(listener);
         shared.pollers[0].stop_accepting().map_err(failed)?;
         // At once, because the accepting thread may be in a callback; and again for what it accepted last.
         shared.connections().iter().for_each(Connection::shutdown);
-        shared.wait_until(Some(until), |state| !state.listening);
+        shared.wait_until(until, |state| !state.listening);
         shared.connections().iter().for_each(Connection::shutdown);
-        let drained = shared.wait_until(Some(until), |_| shared.open() == 0);
+        let drained = shared.wait_until(until, |_| shared.open() == 0);
         let mut ended = Shutdown::default();
         if !drained {
             let rest = shared.connections();

@@ -1,4 +1,4 @@
-//! What the threads and connections of one server share: its pollers, its handler, and how far it is.
+//! What the threads and connections of one server or dialer share: its pollers, and how far it is.
 //!
 //! Not here: the steps of starting and shutting down (`server`).
 
@@ -7,68 +7,95 @@
 use std::thread::ThreadId;
 use std::time::Instant;
 
+use crate::addr::Addr;
+use crate::balance::Balance;
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::flow::Flow;
-use crate::handler::Factory;
+use crate::handler::Service;
+use crate::options::{Settings, SocketOptions};
+use crate::protocol::gate::Gate;
+use crate::reactor::accept::Listening;
 use crate::reactor::epoll::Poller;
-use crate::reactor::sys::NixListener;
+use crate::reactor::sys::{Kernel, Sys};
 use crate::runner::Runner;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::stats::{Counters, Stats};
+use crate::sync::atomic::Ordering;
 use crate::sync::thread::JoinHandle;
-use crate::sync::{Condvar, Mutex, lock};
+use crate::sync::{Arc, Condvar, Mutex, lock};
+use crate::trace;
 
 pub(crate) type Hook = Box<dyn Fn(&Error) + Send + Sync>;
 
-/// What the threads and connections of a server share.
+/// What the threads and connections of a server or dialer share.
 pub(crate) struct Shared {
     pub(crate) pollers: Vec<Poller>,
-    pub(crate) factory: Box<dyn Factory>,
+    pub(crate) sockets: SocketOptions,
+    pub(crate) counters: Counters,
+    /// Whether there is room for another accepted connection.
+    pub(crate) gate: Gate,
+    balance: Balance,
     pub(crate) flow: Flow,
     /// Where sections run; on the polling threads if there is none.
     pub(crate) runner: Option<Box<dyn Runner>>,
     hook: Option<Hook>,
-    accepted: AtomicU64,
-    open: AtomicU64,
     pub(crate) state: Mutex<State>,
     pub(crate) changed: Condvar,
+}
+
+/// Which connection, and where: what is known of one before it is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) id: u64,
+    /// Its poller.
+    pub(crate) home: usize,
+    /// Not accepted, so not counted by the gate.
+    pub(crate) dialed: bool,
 }
 
 /// Where a server is in its life.
 #[derive(Default)]
 pub(crate) struct State {
-    pub(crate) listener: Option<NixListener>,
+    pub(crate) listener: Option<Listening>,
     pub(crate) listening: bool,
     pub(crate) started: bool,
+    /// A shutdown has begun: nothing is dialed any more.
+    pub(crate) ending: bool,
     pub(crate) running: usize,
     pub(crate) threads: Vec<JoinHandle<()>>,
     pub(crate) ids: Vec<ThreadId>,
 }
 
 impl Shared {
-    /// Of a server that listens and does not run yet.
-    pub(crate) fn new(
-        pollers: Vec<Poller>,
-        factory: Box<dyn Factory>,
-        hook: Option<Hook>,
-        listener: NixListener,
-    ) -> Self {
-        let state = State { listener: Some(listener), ..State::default() };
+    /// Of a server that listens and does not run yet, or of a dialer.
+    pub(crate) fn new(pollers: Vec<Poller>, settings: Settings, listener: Option<Listening>) -> Self {
         Self {
+            counters: Counters::new(pollers.len()),
             pollers,
-            factory,
-            flow: Flow::default(),
-            runner: None,
-            hook,
-            accepted: AtomicU64::new(0),
-            open: AtomicU64::new(0),
-            state: Mutex::new(state),
+            sockets: settings.sockets,
+            gate: Gate::new(),
+            balance: settings.balance,
+            hook: settings.hook,
+            state: Mutex::new(State { listener, ..State::default() }),
+            flow: settings.flow,
+            runner: settings.runner,
             changed: Condvar::new(),
         }
     }
 
-    /// Tells the hook; a hook that panics has said all it had to say.
+    /// Counts it and tells the hook; a hook that panics has said all it had to say.
     pub(crate) fn report(&self, error: &Error) {
+        match error {
+            Error::Panicked { callback, connection, message } => {
+                self.counters.panics.add(1);
+                trace::panic(*connection, callback, message);
+            }
+            Error::Handler { callback, connection, source } => {
+                self.counters.handler_errors.add(1);
+                trace::handler_error(*connection, callback, &**source);
+            }
+            _ => {}
+        }
         if let Some(hook) = &self.hook {
             let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hook(error)));
             if let Err(payload) = told {
@@ -77,21 +104,48 @@ impl Shared {
         }
     }
 
-    /// A connection was accepted: which poller gets it, and its id.
-    pub(crate) fn one_more(&self) -> (usize, u64) {
-        // Ordering: Relaxed: a counter; the accepting thread is its only writer.
-        let id = self.accepted.fetch_add(1, Ordering::Relaxed);
-        // Ordering: Relaxed: `shutdown` waits for the accepting thread before it looks.
-        self.open.fetch_add(1, Ordering::Relaxed);
-        ((id % self.pollers.len() as u64) as usize, id)
+    /// A connection was accepted: which it is, and where it will live.
+    pub(crate) fn accepted(&self) -> Place {
+        self.counters.accepted.add(1);
+        self.place(false)
     }
 
-    /// A connection is over: its fd is closed and its slot is free.
-    pub(crate) fn one_less(&self) {
-        // Ordering: AcqRel, partner `open`: who sees the count sees what the ends of connections did.
-        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+    fn place(&self, dialed: bool) -> Place {
+        let id = self.counters.connections.add(1);
+        let home = self.balance.pick(id, self.pollers.len(), |index| self.counters.open_on(index));
+        self.counters.opened(home);
+        Place { id, home, dialed }
+    }
+
+    /// A dialed connection in its place, unless a shutdown has begun. (S2)
+    pub(crate) fn dialed(
+        self: &Arc<Self>,
+        fd: <Kernel as Sys>::Fd,
+        peer: Addr,
+        service: Box<dyn Service>,
+    ) -> Result<Connection> {
+        // The lock is held until the connection is in the registry, so that a shutdown either refuses it or
+        // finds it there.
+        let state = lock(&self.state);
+        if state.ending {
+            return Err(Error::ShutDown { call: "dial" });
+        }
+        self.counters.dialed.add(1);
+        let place = self.place(true);
+        trace::dial(place.id, &peer, place.home);
+        let registry = &self.pollers[place.home].registry;
+        Ok(registry.insert(|token| Connection::new(self.clone(), place, token, fd, peer, service)))
+    }
+
+    /// A connection is over: its fd is closed and its slot is free. (Q1)
+    pub(crate) fn one_less(&self, place: Place) {
+        if self.counters.closed(place.home) {
             drop(lock(&self.state));
             self.changed.notify_all();
+        }
+        let wakes = if place.dialed { self.gate.wake() } else { self.gate.leave() };
+        if wakes && let Err(errno) = self.pollers[0].wake() {
+            self.report(&Error::Server { call: "eventfd write", source: errno.into() });
         }
     }
 
@@ -102,18 +156,12 @@ impl Shared {
     }
 
     pub(crate) fn open(&self) -> u64 {
-        // Ordering: Acquire, partner `one_less`.
-        self.open.load(Ordering::Acquire)
+        self.counters.open()
     }
 
-    pub(crate) fn accepted(&self) -> u64 {
-        // Ordering: Relaxed: a count for reports.
-        self.accepted.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn stale(&self) -> u64 {
+    pub(crate) fn stats(&self) -> Stats {
         // Ordering: Relaxed: counts for reports.
-        self.pollers.iter().map(|poller| poller.stale.load(Ordering::Relaxed)).sum()
+        self.counters.stats(self.pollers.iter().map(|poller| poller.stale.load(Ordering::Relaxed)).sum())
     }
 
     /// Waits until `over`, or until `deadline` if there is one; whether it is over.

@@ -6,11 +6,14 @@
 //!
 //! Read in this order: `word`, `process`, `lifecycle`, `output`, `trigger`. The clause ids in brackets
 //! (`N2`) are SPEC.md's.
+//!
+//! Beside the connections: whether a server has room for another one is [`gate`]'s.
 
 #![forbid(unsafe_code)]
 
 pub mod close_list;
 pub mod effects;
+pub mod gate;
 pub mod interest;
 pub mod lifecycle;
 pub mod output;

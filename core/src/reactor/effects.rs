@@ -30,6 +30,7 @@ use crate::protocol::trigger::Trigger;
 use crate::protocol::word::{ARMED, CLOSING, FRESH, PENDING, Snapshot};
 use crate::runner::Task;
 use crate::sync::lock;
+use crate::trace;
 use crate::waiting;
 
 /// Memory of a polling thread.
@@ -231,7 +232,10 @@ impl Writing<'_, '_> {
     #[inline]
     fn wrote(&self, result: super::sys::Result<usize>) -> Option<usize> {
         match result {
-            Ok(count) => Some(count),
+            Ok(count) => {
+                self.0.conn.server.counters.written(self.0.conn.place.home, count);
+                Some(count)
+            }
             Err(Errno::EAGAIN) => Some(0),
             Err(_) => {
                 self.0.failed.set(true);
@@ -327,6 +331,8 @@ impl Effects for Fx<'_> {
 
     #[inline]
     fn on_request(&self, last: bool) -> Ran {
+        trace::request(self.conn.place.id, self.view.get());
+        self.conn.server.counters.request(self.conn.place.home);
         // Safety: OnRequest is called under TASK (S1), and a replacement waits in its slot until it is over (R1).
         self.serve("on_request", last, |io| unsafe {
             match self.conn.request.get().get_mut() {
@@ -417,7 +423,8 @@ impl Effects for Fx<'_> {
             (_, fd) => drop(fd),
         }
         conn.poller().registry.remove(conn.token);
-        conn.server.one_less();
+        trace::close(conn.place.id, conn.word.look());
+        conn.server.one_less(conn.place);
     }
 
     #[inline]
@@ -434,6 +441,7 @@ impl Effects for Fx<'_> {
             Err(Errno::EAGAIN) => return Input::Empty,
             Err(_) => return Input::Gone,
         };
+        self.conn.server.counters.read(self.conn.place.home, count);
         // Safety: `owner` says that TASK is held too.
         if owner && unsafe { inbox.is_drained() } {
             inbox.count(count);

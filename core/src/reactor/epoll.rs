@@ -83,6 +83,11 @@ impl Poller {
         task.run();
     }
 
+    /// Ends the wait that the poller is in, or its next one.
+    pub(crate) fn wake(&self) -> Result<()> {
+        self.sys.signal(&self.wake)
+    }
+
     pub(crate) fn awake(&self) -> Result<()> {
         self.sys.clear(&self.wake)
     }

@@ -47,7 +47,7 @@ pub(crate) fn run(server: &Arc<Shared>, index: usize, mut acceptor: Option<Accep
             dispatch(&conn, ready, &local);
         }
         if let Some(acceptor) = &mut acceptor {
-            acceptor.tick(server, poller);
+            acceptor.tick(server, poller, &local);
             if incoming {
                 acceptor.accept(server, poller, &local);
             }

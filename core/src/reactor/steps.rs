@@ -10,11 +10,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::effects::{Fx, Local};
-use super::registration::Token;
 use crate::Server;
 use crate::addr::Addr;
 use crate::buffer::output::Batch;
 use crate::connection::{Connection, Detached};
+use crate::handler::{Factory, OnRequest};
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::output;
@@ -22,6 +22,7 @@ use crate::protocol::process::{Progress, Unread};
 use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
 use crate::protocol::word::Snapshot;
+use crate::sync::Arc;
 
 /// The poller's effects, with something that others do just after its read.
 struct Meanwhile<'a, F>(Fx<'a>, F);
@@ -123,9 +124,8 @@ fn connected() -> (Connection, UnixStream, Server) {
     let (ours, peer) = UnixStream::pair().expect("a pair");
     ours.set_nonblocking(true).expect("non-blocking");
     let shared = server.shared();
-    let (home, id) = shared.one_more();
-    let make = |token: Token| Connection::new(shared.clone(), home, token, ours.into(), Addr::Unnamed, id);
-    let conn = shared.pollers[home].registry.insert(make);
+    let service = Arc::new(OnRequest(handler)).make();
+    let conn = shared.dialed(ours.into(), Addr::Unnamed, service).expect("no shutdown");
     assert!(lifecycle::register(&Fx::new(&conn)));
     lifecycle::connect(&Fx::new(&conn));
     (conn, peer, server)

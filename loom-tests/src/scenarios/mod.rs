@@ -2,6 +2,7 @@
 //!
 //! A module is added by one `mod` line and by its list in `CHAPTERS`.
 
+mod accepting;
 mod buffers;
 mod closing;
 mod connect;
@@ -34,6 +35,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     pressure::SCENARIOS,
     buffers::SCENARIOS,
     shutdown::SCENARIOS,
+    accepting::SCENARIOS,
     together::SCENARIOS,
 ];
 

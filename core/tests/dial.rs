@@ -1,0 +1,465 @@
+//! Dialing: what comes of it, what is left when nothing comes, and the life of a dialed connection.
+//!
+//! Behaviour 13 of the published library's tests: a dial with a timeout is a success or a timeout, and nothing
+//! leaks.
+
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]
+
+mod common;
+
+use std::io::{ErrorKind, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+use common::{Connecting, Event, LONG, client, echo, end, ping, telling, to_end};
+use nix::sys::socket::{Backlog, getsockopt, listen, sockopt};
+use pollproof::{BoxError, Connection, Detached, Dialer, Error, Handler, Io, Server};
+
+/// Long enough to be sure that nobody answers.
+const SHORT: Duration = Duration::from_millis(60);
+
+/// One test at a time: they count the fds of the process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("our fds").count()
+}
+
+fn unix_path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("pollproof-dial-{name}-{}", std::process::id()))
+}
+
+/// A dialer whose errors fail the test that waits for events.
+fn dialer() -> Dialer {
+    Dialer::builder().on_error(|error| eprintln!("{error}")).build().expect("a thread")
+}
+
+fn over(dialer: &Dialer) {
+    let ended = dialer.shutdown(LONG).expect("a shutdown");
+    assert_eq!((ended.cut, ended.left), (0, 0), "{ended:?}");
+}
+
+/// Sends a request when connected, and tells what comes back.
+struct Client(Sender<Vec<u8>>);
+
+impl Handler for Client {
+    type Context = ();
+    type State = ();
+
+    fn on_connect(&self, (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
+        let conn = io.connection();
+        conn.send(b"request").expect("it is connected");
+        Ok(())
+    }
+
+    fn on_request(&self, (): &(), (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
+        drop(self.0.send(io.data().to_vec()));
+        io.consume(io.data().len());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_dialed_connection_talks() {
+    let _alone = alone();
+    let before = fds();
+    let path = unix_path("talks");
+    for address in ["127.0.0.1:0".to_owned(), format!("unix:{}", path.display())] {
+        let server = Server::builder().on_request(echo).bind(&address).expect("an address");
+        server.spawn().expect("a thread");
+        let dialer = dialer();
+        let (sender, answers) = channel();
+        let address = server.local_addr().to_string();
+        let conn = dialer.dial(&address, LONG, Client(sender)).expect("a connection");
+        assert_eq!(conn.peer(), server.local_addr());
+        assert_eq!(answers.recv_timeout(LONG).expect("an answer"), b"request");
+        assert_eq!((dialer.stats().dialed, dialer.stats().accepted, dialer.stats().open), (1, 0, 1));
+        conn.close();
+        over(&dialer);
+        end(&server);
+        drop((conn, dialer, server));
+        assert_eq!(fds(), before, "{address}");
+    }
+}
+
+#[test]
+fn a_name_is_dialed_at_each_of_its_addresses() {
+    let _alone = alone();
+    let server = Server::builder().on_request(echo).bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("a thread");
+    let dialer = dialer();
+    let (sender, answers) = channel();
+    let address = format!("localhost:{}", server.local_addr().tcp().expect("TCP").port());
+    let _conn = dialer.dial(&address, LONG, Client(sender)).expect("a connection");
+    assert_eq!(answers.recv_timeout(LONG).expect("an answer"), b"request");
+    over(&dialer);
+    end(&server);
+}
+
+/// Tells of each callback of a dialed connection, as `common::Telling` does of an accepted one's.
+struct Telling(Sender<&'static str>);
+
+impl Telling {
+    fn tell(&self, what: &'static str) {
+        let _ = self.0.send(what);
+    }
+}
+
+impl Handler for Telling {
+    type Context = String;
+    type State = ();
+
+    fn on_prepare(&self, conn: &Connection) {
+        self.tell("prepare");
+        let told = self.0.clone();
+        assert!(conn.on_close(move |_| told.send("close").unwrap_or(())).is_ok());
+    }
+
+    fn on_connect(&self, (): &mut (), _: &mut Io<'_>) -> Result<String, BoxError> {
+        self.tell("connect");
+        Ok("context".to_owned())
+    }
+
+    fn on_request(&self, context: &String, (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
+        assert_eq!(context, "context");
+        self.tell(if io.data() == b"request" { "request" } else { "half" });
+        if io.data() == b"request" {
+            echo(io);
+        }
+        Ok(())
+    }
+
+    fn on_disconnect(&self, context: &String, _: &Connection) {
+        assert_eq!(context, "context");
+        self.tell("disconnect");
+    }
+}
+
+#[test]
+fn a_dialed_connection_has_each_callback_once() {
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    let dialer = dialer();
+    let (sender, told) = channel();
+    let caller = std::thread::current().id();
+    let conn = dialer.dial(&address, LONG, Telling(sender)).expect("a connection");
+    // OnPrepare and OnConnect ran before it returned, so on this thread.
+    assert_eq!(
+        (std::thread::current().id(), told.try_iter().collect::<Vec<_>>()),
+        (caller, vec!["prepare", "connect"])
+    );
+    let (mut peer, _) = listener.accept().expect("the connection");
+    peer.set_read_timeout(Some(LONG)).expect("a timeout");
+    ping(&mut peer, b"request");
+    assert_eq!(told.recv_timeout(LONG), Ok("request"));
+    drop(peer);
+    drop(conn);
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["disconnect", "close"]);
+    over(&dialer);
+}
+
+#[test]
+fn a_dial_that_is_refused_says_so_and_leaves_nothing() {
+    let _alone = alone();
+    let dialer = dialer();
+    let before = fds();
+    let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").to_string();
+    let path = unix_path("refused");
+    drop(UnixListener::bind(&path).expect("a path"));
+    let left_behind = format!("unix:{}", path.display());
+    let cases = [
+        (gone.as_str(), ErrorKind::ConnectionRefused),
+        (left_behind.as_str(), ErrorKind::ConnectionRefused),
+        ("unix:/nowhere/at/all", ErrorKind::NotFound),
+    ];
+    for (address, kind) in cases {
+        let (sender, told) = channel();
+        let error = dialer.dial(address, LONG, Telling(sender)).expect_err("nobody is there");
+        assert!(
+            matches!(&error, Error::Dial { address: given, source } if given == address && source.kind() == kind),
+            "{error:?}"
+        );
+        assert_eq!(std::io::Error::from(error).kind(), kind);
+        assert_eq!(told.iter().count(), 0, "there never was a connection");
+    }
+    for address in ["", "unix:", "unix:with\0zero", "127.0.0.1", "127.0.0.1:x"] {
+        let error = dialer.dial(address, LONG, Connecting(|_: &Connection| ())).expect_err("no address");
+        assert!(matches!(&error, Error::Address { call: "dial", address: given, .. } if given == address), "{error:?}");
+    }
+    assert_eq!((fds(), dialer.stats().open), (before, 0));
+    std::fs::remove_file(&path).expect("its removal");
+    over(&dialer);
+}
+
+/// A dial of `address`, where nobody answers: a timeout, in time, with nothing left of it.
+fn times_out(dialer: &Dialer, address: &str) {
+    let before = fds();
+    for timeout in [SHORT, Duration::ZERO] {
+        let (sender, told) = channel();
+        let begun = Instant::now();
+        let error = dialer.dial(address, timeout, Telling(sender)).expect_err("nobody accepts");
+        let took = begun.elapsed();
+        assert!(
+            matches!(&error, Error::DialTimeout { address: given, timeout: of } if given == address && *of == timeout),
+            "{error:?}"
+        );
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        // A millisecond early is poll(2)'s grain.
+        assert!(took + Duration::from_millis(1) >= timeout && took < timeout + LONG, "after {took:?}");
+        assert_eq!(told.iter().count(), 0, "there never was a connection");
+    }
+    assert_eq!((fds(), dialer.stats().open), (before, 0));
+}
+
+#[test]
+fn a_dial_that_nobody_answers_times_out_and_leaves_nothing() {
+    let _alone = alone();
+    let dialer = dialer();
+    // A queue for one, and one in it: the kernel drops what else comes.
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listen(&tcp, Backlog::new(0).expect("a length")).expect("a shorter queue");
+    let address = tcp.local_addr().expect("its address");
+    let _first = TcpStream::connect(address).expect("a connection");
+    times_out(&dialer, &address.to_string());
+
+    let path = unix_path("full");
+    let unix = UnixListener::bind(&path).expect("a path");
+    listen(&unix, Backlog::new(0).expect("a length")).expect("a shorter queue");
+    let _first = UnixStream::connect(&path).expect("a connection");
+    times_out(&dialer, &format!("unix:{}", path.display()));
+    std::fs::remove_file(&path).expect("its removal");
+    over(&dialer);
+}
+
+#[test]
+fn options_are_set_on_dialed_sockets() {
+    let _alone = alone();
+    let path = unix_path("options");
+    let unix = format!("unix:{}", path.display());
+    for address in ["127.0.0.1:0", &unix] {
+        let server = Server::builder().on_request(echo).bind(address).expect("an address");
+        server.spawn().expect("a thread");
+        let builder = Dialer::builder().nodelay(false).keepalive(Some(LONG)).recv_buffer(70_000).send_buffer(50_000);
+        let dialer = builder.build().expect("a thread");
+        let (sender, fds) = channel();
+        let address = server.local_addr().to_string();
+        let conn = dialer.dial(&address, LONG, Connecting(|_: &Connection| ())).expect("a connection");
+        conn.detach(move |Detached { fd, .. }| drop(sender.send(fd))).expect("the first to ask");
+        let fd = fds.recv_timeout(LONG).expect("the fd");
+        assert_eq!((getsockopt(&fd, sockopt::RcvBuf), getsockopt(&fd, sockopt::SndBuf)), (Ok(140_000), Ok(100_000)));
+        let timeout = getsockopt(&fd, sockopt::SendTimeout).expect("a time");
+        assert_eq!(timeout, nix::sys::time::TimeVal::new(0, 0), "a write waits for nothing");
+        if server.local_addr().tcp().is_some() {
+            assert_eq!(getsockopt(&fd, sockopt::TcpNoDelay), Ok(false));
+            assert_eq!(
+                (getsockopt(&fd, sockopt::KeepAlive), getsockopt(&fd, sockopt::TcpKeepIdle)),
+                (Ok(true), Ok(20))
+            );
+        }
+        // Reading it would block: it is empty, and non-blocking.
+        let mut byte = [0];
+        let read = nix::sys::socket::recv(
+            std::os::fd::AsRawFd::as_raw_fd(&fd),
+            &mut byte,
+            nix::sys::socket::MsgFlags::empty(),
+        );
+        assert_eq!(read, Err(nix::errno::Errno::EAGAIN));
+        drop(fd);
+        over(&dialer);
+        end(&server);
+    }
+    let refused = Dialer::builder().send_buffer(0).build();
+    assert!(matches!(refused, Err(Error::Setting { setting: "send_buffer", .. })), "{refused:?}");
+}
+
+#[test]
+fn a_connection_that_on_prepare_closes_is_over_when_dial_returns() {
+    struct Refusing(Sender<&'static str>);
+    impl Handler for Refusing {
+        type Context = ();
+        type State = ();
+        fn on_prepare(&self, conn: &Connection) {
+            let told = self.0.clone();
+            assert!(conn.on_close(move |_| told.send("close").unwrap_or(())).is_ok());
+            conn.close();
+        }
+        fn on_connect(&self, (): &mut (), _: &mut Io<'_>) -> Result<(), BoxError> {
+            let _ = self.0.send("connect");
+            Ok(())
+        }
+        fn on_request(&self, (): &(), (): &mut (), _: &mut Io<'_>) -> Result<(), BoxError> {
+            Ok(())
+        }
+    }
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    let dialer = dialer();
+    let before = fds();
+    let (sender, told) = channel();
+    let dialed = dialer.dial(&address, LONG, Refusing(sender));
+    assert!(matches!(dialed, Err(Error::Closed { call: "dial", connection: 0 })), "{dialed:?}");
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["close"]);
+    assert_eq!((fds(), dialer.stats().open, dialer.stats().dialed), (before, 0, 1));
+    assert_eq!(to_end(&mut listener.accept().expect("the connection").0), b"");
+    over(&dialer);
+}
+
+#[test]
+fn a_shutdown_ends_what_was_dialed_and_refuses_more() {
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    let before = fds();
+    let dialer = Dialer::builder().pollers(2).build().expect("threads");
+    let (sender, told) = channel();
+    let dial = || dialer.dial(&address, LONG, Telling(sender.clone()));
+    let conns: Vec<_> = (0..3).map(|_| dial().expect("a connection")).collect();
+    let mut peers: Vec<_> = conns.iter().map(|_| listener.accept().expect("a connection").0).collect();
+    // Half a request: it is waited for.
+    peers[0].write_all(b"req").expect("a write");
+    let begun = ["prepare", "connect"].repeat(3);
+    assert_eq!(
+        (0..7).map(|_| told.recv_timeout(LONG).expect("a callback")).collect::<Vec<_>>(),
+        [&begun[..], &["half"]].concat()
+    );
+    let handle = dialer.clone();
+    let ends = std::thread::spawn(move || handle.shutdown(LONG));
+    assert_eq!((to_end(&mut peers[1]), to_end(&mut peers[2])), (vec![], vec![]));
+    let late = dial();
+    assert!(matches!(late, Err(Error::ShutDown { call: "dial" })), "{late:?}");
+    peers[0].write_all(b"uest").expect("a write");
+    assert_eq!(to_end(&mut peers[0]), b"request");
+    let ended = ends.join().expect("no panic").expect("a shutdown");
+    assert_eq!((ended.cut, ended.left), (0, 0));
+    assert!(matches!(dial(), Err(Error::ShutDown { call: "dial" })));
+    drop((peers, conns, dialer));
+    // Those that were refused are in the listener's queue.
+    assert_eq!(fds(), before);
+}
+
+/// A proxy: OnConnect dials the upstream, and each side forwards to the other.
+struct Proxy {
+    upstream: String,
+    dialer: &'static OnceLock<Dialer>,
+}
+
+impl Handler for Proxy {
+    type Context = Option<Connection>;
+    type State = ();
+
+    fn on_connect(&self, (): &mut (), io: &mut Io<'_>) -> Result<Option<Connection>, BoxError> {
+        let conn = io.connection();
+        let dialer = self.dialer.get().expect("set before it ran");
+        let upstream = dialer.dial(&self.upstream, LONG, Back(conn.clone()));
+        Ok(upstream.map_err(|_| conn.close()).ok())
+    }
+
+    fn on_request(&self, upstream: &Option<Connection>, (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
+        if let Some(upstream) = upstream {
+            drop(upstream.send(io.data()));
+        }
+        io.consume(io.data().len());
+        Ok(())
+    }
+
+    fn on_disconnect(&self, upstream: &Option<Connection>, _: &Connection) {
+        upstream.iter().for_each(Connection::close);
+    }
+}
+
+/// What comes from the upstream goes to the client.
+struct Back(Connection);
+
+impl Handler for Back {
+    type Context = ();
+    type State = ();
+
+    fn on_connect(&self, (): &mut (), _: &mut Io<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn on_request(&self, (): &(), (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
+        drop(self.0.send(io.data()));
+        io.consume(io.data().len());
+        Ok(())
+    }
+
+    fn on_disconnect(&self, (): &(), _: &Connection) {
+        self.0.close();
+    }
+}
+
+#[test]
+fn a_servers_dialer_shares_its_threads_and_its_shutdown() {
+    let _alone = alone();
+    let (upstream, events) = telling(1, ());
+    let dialer: &'static OnceLock<Dialer> = Box::leak(Box::new(OnceLock::new()));
+    let handler = Proxy { upstream: upstream.local_addr().to_string(), dialer };
+    let before = fds();
+    let proxy = Server::builder().max_connections(2).handler(handler).bind("127.0.0.1:0").expect("a port");
+    dialer.set(proxy.dialer()).expect("once");
+    proxy.spawn().expect("a thread");
+    let mut clients = [client(&proxy), client(&proxy)];
+    for client in &mut clients {
+        ping(client, b"through the proxy");
+    }
+    // The dialed ones do not count as accepted, nor against the limit.
+    let stats = proxy.stats();
+    assert_eq!((stats.accepted, stats.dialed, stats.open), (2, 2, 4));
+    let [first, mut second] = clients;
+    drop(first);
+    events.until(|event| *event == Event::Close(0));
+    let ended = dialer.get().expect("set").shutdown(LONG).expect("a shutdown");
+    assert_eq!((ended.cut, ended.left), (0, 0));
+    assert_eq!(to_end(&mut second), b"", "the server is shut down");
+    assert_eq!(proxy.stats().open, 0);
+    assert!(TcpStream::connect(proxy.local_addr().tcp().expect("TCP")).is_err());
+    drop((second, proxy));
+    end(&upstream);
+    // The dialer is kept for ever, with its epoll and eventfd; the upstream's threads have ended.
+    assert!(fds() <= before + 2, "{} fds more", fds() - before);
+}
+
+#[test]
+fn dials_from_many_threads_against_a_shutdown_leave_nothing() {
+    let _alone = alone();
+    let server = Server::builder().pollers(2).on_request(echo).bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("threads");
+    let address = server.local_addr().to_string();
+    let before = fds();
+    for _ in 0..20 {
+        let dialer = Dialer::builder().pollers(2).build().expect("threads");
+        let (sender, answers) = channel();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let (dialer, address, sender) = (&dialer, &address, sender.clone());
+                scope.spawn(move || {
+                    loop {
+                        match dialer.dial(address, LONG, Client(sender.clone())) {
+                            Ok(_) => {}
+                            Err(Error::ShutDown { .. }) => return,
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                });
+            }
+            answers.recv_timeout(LONG).expect("an answer");
+            let ended = dialer.shutdown(LONG).expect("a shutdown");
+            assert_eq!((ended.cut, ended.left), (0, 0));
+        });
+        assert_eq!(dialer.stats().open, 0);
+    }
+    end(&server);
+    drop(server);
+    assert!(fds() <= before, "{} fds are left", fds() - before);
+}
