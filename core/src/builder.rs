@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::time::Duration;
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::handler::{Handler, Io, OnRequest};
 use crate::reactor::epoll::Poller;
 use crate::reactor::sys::NixListener;
+use crate::reactor::threads::Threads;
 use crate::server::Server;
 use crate::shared::{Hook, Shared};
 use crate::sync::Arc;
@@ -35,6 +37,8 @@ use crate::sync::Arc;
 #[must_use]
 pub struct Builder<H = ()> {
     pollers: usize,
+    takeover: Option<Duration>,
+    max_threads: usize,
     nodelay: bool,
     hook: Option<Hook>,
     handler: H,
@@ -42,7 +46,14 @@ pub struct Builder<H = ()> {
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self { pollers: 1, nodelay: true, hook: None, handler: () }
+        Self {
+            pollers: 1,
+            takeover: Some(Duration::from_millis(5)),
+            max_threads: 512,
+            nodelay: true,
+            hook: None,
+            handler: (),
+        }
     }
 }
 
@@ -56,6 +67,35 @@ impl<H> Builder<H> {
     /// ```
     pub fn pollers(mut self, count: usize) -> Self {
         self.pollers = count.max(1);
+        self
+    }
+
+    /// After how long a handler that has not returned loses its polling thread: another thread takes the other
+    /// connections over, so that one slow handler holds up none but its own. `None` leaves them waiting. 5 ms by
+    /// default, and at least 1 ms: a thread that is merely preempted looks stuck as well. It costs a watchdog
+    /// thread, and no system call per request. (K1)
+    ///
+    /// ```
+    /// # let builder =
+    /// pollproof::Server::builder().takeover(Some(std::time::Duration::from_millis(20)))
+    /// # ;
+    /// ```
+    pub fn takeover(mut self, after: Option<Duration>) -> Self {
+        self.takeover = after;
+        self
+    }
+
+    /// How many threads may run callbacks, polling ones and those that [`takeover`](Self::takeover) adds
+    /// together. Once so many handlers block that none is left, the rest waits for one of them. 512 by default;
+    /// the polling threads are started in any case. (K5)
+    ///
+    /// ```
+    /// # let builder =
+    /// pollproof::Server::builder().max_threads(64)
+    /// # ;
+    /// ```
+    pub fn max_threads(mut self, count: usize) -> Self {
+        self.max_threads = count;
         self
     }
 
@@ -86,7 +126,8 @@ impl<H> Builder<H> {
     }
 
     fn with<N>(self, handler: N) -> Builder<N> {
-        Builder { pollers: self.pollers, nodelay: self.nodelay, hook: self.hook, handler }
+        let Self { pollers, takeover, max_threads, nodelay, hook, .. } = self;
+        Builder { pollers, takeover, max_threads, nodelay, hook, handler }
     }
 
     /// The callbacks.
@@ -147,7 +188,8 @@ impl<H: Handler> Builder<H> {
         };
         let pollers = (0..self.pollers).map(|_| Poller::new()).collect::<std::result::Result<Vec<_>, _>>();
         let pollers = pollers.map_err(|errno| failed("epoll_create1")(errno.into()))?;
-        let shared = Shared::new(pollers, Box::new(Arc::new(self.handler)), self.hook, listener);
+        let threads = Threads::new(self.pollers, self.takeover, self.max_threads);
+        let shared = Shared::new(pollers, threads, Box::new(Arc::new(self.handler)), self.hook, listener);
         Ok(Server::bound(shared, local))
     }
 }
@@ -191,7 +233,12 @@ fn listen_unix(path: &str) -> Result<(NixListener, Addr)> {
 
 impl<H> fmt::Debug for Builder<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("pollers", &self.pollers).field("nodelay", &self.nodelay).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("pollers", &self.pollers)
+            .field("takeover", &self.takeover)
+            .field("max_threads", &self.max_threads)
+            .field("nodelay", &self.nodelay)
+            .finish_non_exhaustive()
     }
 }
 

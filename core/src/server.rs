@@ -15,8 +15,8 @@ use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::handler::Io;
 use crate::reactor::accept::Acceptor;
-use crate::reactor::event_loop;
 use crate::reactor::sys::NixListener;
+use crate::reactor::threads;
 use crate::shared::{Shared, State};
 use crate::sync::{Arc, MutexGuard, lock};
 
@@ -88,6 +88,9 @@ pub struct Stats {
     pub open: u64,
     /// Events that came for a connection that was over, and were dropped.
     pub stale_events: u64,
+    /// How often a polling thread was replaced, because its handler did not come back; see
+    /// [`Builder::takeover`].
+    pub takeovers: u64,
 }
 
 impl Server {
@@ -132,7 +135,12 @@ impl Server {
     /// ```
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
-        Stats { accepted: shared.accepted(), open: shared.open(), stale_events: shared.stale() }
+        Stats {
+            accepted: shared.accepted(),
+            open: shared.open(),
+            stale_events: shared.stale(),
+            takeovers: shared.threads.takeovers(),
+        }
     }
 
     /// Starts the polling threads and returns. A second call does nothing.
@@ -163,29 +171,15 @@ impl Server {
 
     fn start(&self, state: &mut MutexGuard<'_, State>, listener: NixListener) -> Result<()> {
         let failed = |call| move |source: std::io::Error| Error::Server { call, source };
-        let acceptor = Acceptor::new(listener, &self.shared.pollers[0]);
-        let mut acceptor = Some(acceptor.map_err(|errno| failed("epoll_ctl")(errno.into()))?);
-        for index in 0..self.shared.pollers.len() {
-            let (shared, acceptor) = (self.shared.clone(), acceptor.take());
-            let accepts = acceptor.is_some();
-            let poll = move || {
-                event_loop::run(&shared, index, acceptor);
-                let mut state = lock(&shared.state);
-                state.running -= 1;
-                if index == 0 {
-                    state.listening = false;
-                }
-                drop(state);
-                shared.changed.notify_all();
-            };
-            let thread = std::thread::Builder::new().name(format!("poller {index}")).spawn(poll);
-            let thread = thread.map_err(failed("clone"))?;
-            state.listening |= accepts;
-            state.running += 1;
-            state.ids.push(thread.thread().id());
-            state.threads.push(thread);
+        let shared = &self.shared;
+        let acceptor = Acceptor::new(listener, &shared.pollers[0]);
+        *lock(&shared.pollers[0].acceptor) = Some(acceptor.map_err(|errno| failed("epoll_ctl")(errno.into()))?);
+        for home in 0..shared.pollers.len() {
+            shared.threads.start(shared, home).map_err(failed("clone"))?;
+            state.listening = true;
+            state.running.push(home);
         }
-        Ok(())
+        shared.threads.watch(shared).map_err(failed("clone"))
     }
 
     /// Starts the polling threads and blocks until somebody has shut the server down.
@@ -202,15 +196,12 @@ impl Server {
     pub fn run(&self) -> Result<()> {
         self.not_on_poller("run")?;
         self.spawn()?;
-        self.shared.wait_until(None, |state| state.running == 0);
+        self.shared.wait_until(None, |state| state.running.is_empty());
         Ok(())
     }
 
     fn not_on_poller(&self, call: &'static str) -> Result<()> {
-        if lock(&self.shared.state).ids.contains(&std::thread::current().id()) {
-            return Err(Error::OnPoller { call });
-        }
-        Ok(())
+        if threads::on_thread_of(&self.shared) { Err(Error::OnPoller { call }) } else { Ok(()) }
     }
 
     /// Shuts the server down: stops accepting, closes idle connections, waits up to `deadline` for busy
@@ -256,13 +247,9 @@ impl Server {
             poller.stop().map_err(failed)?;
         }
         let grace = Instant::now() + GRACE;
-        if shared.wait_until(Some(grace), |state| state.running == 0) {
-            let threads = std::mem::take(&mut lock(&shared.state).threads);
-            for thread in threads {
-                // A polling thread that panicked has reported it.
-                let _ = thread.join();
-            }
-        }
+        // A thread that a callback keeps ends when that returns; it is joined by the next shutdown, if there is one.
+        shared.wait_until(Some(grace), |state| state.running.is_empty() && shared.threads.alive() == 0);
+        shared.threads.join();
         shared.wait_until(Some(grace), |_| shared.open() == 0);
         ended.left = shared.open();
         Ok(ended)

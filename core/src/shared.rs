@@ -4,7 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::thread::ThreadId;
 use std::time::Instant;
 
 use crate::connection::Connection;
@@ -12,8 +11,8 @@ use crate::error::Error;
 use crate::handler::Factory;
 use crate::reactor::epoll::Poller;
 use crate::reactor::sys::NixListener;
+use crate::reactor::threads::Threads;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::thread::JoinHandle;
 use crate::sync::{Condvar, Mutex, lock};
 
 pub(crate) type Hook = Box<dyn Fn(&Error) + Send + Sync>;
@@ -21,6 +20,7 @@ pub(crate) type Hook = Box<dyn Fn(&Error) + Send + Sync>;
 /// What the threads and connections of a server share.
 pub(crate) struct Shared {
     pub(crate) pollers: Vec<Poller>,
+    pub(crate) threads: Threads,
     pub(crate) factory: Box<dyn Factory>,
     hook: Option<Hook>,
     accepted: AtomicU64,
@@ -35,15 +35,15 @@ pub(crate) struct State {
     pub(crate) listener: Option<NixListener>,
     pub(crate) listening: bool,
     pub(crate) started: bool,
-    pub(crate) running: usize,
-    pub(crate) threads: Vec<JoinHandle<()>>,
-    pub(crate) ids: Vec<ThreadId>,
+    /// Loops that were started and are not over.
+    pub(crate) running: Vec<usize>,
 }
 
 impl Shared {
     /// Of a server that listens and does not run yet.
     pub(crate) fn new(
         pollers: Vec<Poller>,
+        threads: Threads,
         factory: Box<dyn Factory>,
         hook: Option<Hook>,
         listener: NixListener,
@@ -51,6 +51,7 @@ impl Shared {
         let state = State { listener: Some(listener), ..State::default() };
         Self {
             pollers,
+            threads,
             factory,
             hook,
             accepted: AtomicU64::new(0),
@@ -91,6 +92,21 @@ impl Shared {
     /// The listener is closed: no connection comes any more.
     pub(crate) fn accepting_ended(&self) {
         lock(&self.state).listening = false;
+        self.changed.notify_all();
+    }
+
+    /// The loop `home` is over. Two threads may say so, the second late. With the last loop, the threads end.
+    pub(crate) fn loop_ended(&self, home: usize) {
+        let mut state = lock(&self.state);
+        state.running.retain(|running| *running != home);
+        let last = state.running.is_empty();
+        if home == 0 {
+            state.listening = false;
+        }
+        drop(state);
+        if last {
+            self.threads.close();
+        }
         self.changed.notify_all();
     }
 

@@ -196,9 +196,8 @@ impl Effects for Fx<'_> {
 
     fn register(&self) -> bool {
         let (poller, token) = (self.conn.poller(), self.conn.token);
-        let interest = Interest { readable: true, writable: false };
         // Safety: TASK.
-        if let Err(errno) = unsafe { self.fd(|fd| poller.add(fd, interest, token.0)) } {
+        if let Err(errno) = unsafe { self.fd(|fd| poller.add(fd, Interest::READABLE, token.0)) } {
             self.report("epoll_ctl", errno);
             return false;
         }
@@ -346,8 +345,12 @@ impl Effects for Fx<'_> {
         drop(unsafe { self.conn.output.free() });
     }
 
-    fn set_interest(&self, readable: bool, writable: bool) {
-        let wanted = Interest { readable, writable };
+    fn shares_epoll(&self) -> bool {
+        true
+    }
+
+    fn set_interest(&self, readable: bool, writable: bool, edge: bool) {
+        let wanted = Interest { readable, writable, edge };
         let (poller, token) = (self.conn.poller(), self.conn.token);
         // Safety: MOD, which is a hold as well.
         unsafe {

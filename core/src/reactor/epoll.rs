@@ -1,16 +1,18 @@
-//! One epoll with its wake-up: the part of a poller that other threads use.
+//! One epoll with its wake-up and its listener: everything of a loop that outlives the lead of one thread.
 //!
 //! Registering, changing and removing a connection's fd are calls that any thread may make while the
-//! poller waits; who may make them is the protocol's business (D1, I1). The rest of a poller, which only
-//! its own thread touches, is in `event_loop`.
+//! poller waits; who may make them is the protocol's business (D1, I1). What the leading thread does with it is in
+//! `event_loop`.
 
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::accept::Acceptor;
 use super::registration::Registry;
 use super::sys::{Events, Interest, Kernel, Result, Sys};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, lock};
 
 type Fd = <Kernel as Sys>::Fd;
 type Listener = <Kernel as Sys>::Listener;
@@ -29,6 +31,8 @@ pub(crate) struct Poller {
     pub(crate) registry: Registry,
     /// Events that came for a registration which was over.
     pub(crate) stale: AtomicU64,
+    /// The listener, if this loop accepts. Locked to take connections off it, never while callbacks run.
+    pub(crate) acceptor: Mutex<Option<Acceptor>>,
     stop: AtomicBool,
     stop_accepting: AtomicBool,
 }
@@ -44,6 +48,7 @@ impl Poller {
             wake,
             registry: Registry::default(),
             stale: AtomicU64::new(0),
+            acceptor: Mutex::new(None),
             stop: AtomicBool::new(false),
             stop_accepting: AtomicBool::new(false),
         })
@@ -78,11 +83,28 @@ impl Poller {
         self.sys.wait(&self.epoll, events, timeout)
     }
 
+    /// Waits until one of `pollers` has an event, without taking it. Whether there is one.
+    pub(crate) fn doze(pollers: &[Self], timeout: Duration) -> Result<bool> {
+        let epolls: Vec<_> = pollers.iter().map(|poller| &poller.epoll).collect();
+        super::sys::NixSys.doze(&epolls, timeout)
+    }
+
+    /// When to listen again, if accepting pauses.
+    pub(crate) fn resumes_accepting(&self) -> Option<Instant> {
+        lock(&self.acceptor).as_ref().and_then(Acceptor::resume)
+    }
+
+    /// Closes the listener; whether there was one.
+    pub(crate) fn end_accepting(&self) -> bool {
+        let acceptor = lock(&self.acceptor).take();
+        acceptor.is_some()
+    }
+
     pub(crate) fn awake(&self) -> Result<()> {
         self.sys.clear(&self.wake)
     }
 
-    /// Ends the thread of this poller, after the batch that it has in hand.
+    /// Ends the loop, after the batch that its thread has in hand.
     pub(crate) fn stop(&self) -> Result<()> {
         // Ordering: Release, partner `stopping`; the wake-up that follows makes it look.
         self.stop.store(true, Ordering::Release);
@@ -94,7 +116,7 @@ impl Poller {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// Has the listener of this poller closed by its own thread.
+    /// Has the listener of this poller closed by its leading thread.
     pub(crate) fn stop_accepting(&self) -> Result<()> {
         // Ordering: Release, partner `accepting_stops`; the wake-up that follows makes it look.
         self.stop_accepting.store(true, Ordering::Release);

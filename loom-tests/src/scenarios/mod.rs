@@ -14,6 +14,7 @@ mod panics;
 mod pressure;
 mod serial;
 mod shutdown;
+mod takeover;
 mod together;
 mod waits;
 
@@ -34,6 +35,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     pressure::SCENARIOS,
     buffers::SCENARIOS,
     shutdown::SCENARIOS,
+    takeover::SCENARIOS,
     together::SCENARIOS,
 ];
 
