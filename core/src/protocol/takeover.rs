@@ -58,7 +58,8 @@ impl Lead {
     pub fn is_over(&self) -> bool {
         // Ordering: Relaxed, partner `end`: it hands nothing over. A look that comes after the end, in any order
         // that somebody could observe, sees it; an earlier one may as well have come before.
-        guard("takeover.look", self.over.load(Ordering::Relaxed) != 0)
+        let over = self.over.load(Ordering::Relaxed) != 0;
+        guard("takeover.look", over)
     }
 
     /// The leading thread begins with an event, or goes on to the next.
@@ -84,10 +85,16 @@ impl Lead {
         self.beat.load(Ordering::Relaxed)
     }
 
-    /// Ends the lead; whether this was its end.
-    fn end(&self) -> bool {
+    /// Whether it is over; exact under the lock of the crew.
+    fn ended(&self) -> bool {
+        // Ordering: Relaxed, partner `end`, which the lock of the crew orders.
+        self.over.load(Ordering::Relaxed) != 0
+    }
+
+    /// Ends it, under the lock of the crew.
+    fn end(&self) {
         // Ordering: Relaxed, partner `is_over`: the successor gets what it needs by the lock of the crew.
-        self.over.fetch_or(1, Ordering::Relaxed) == 0
+        self.over.fetch_or(1, Ordering::Relaxed);
     }
 }
 
@@ -206,7 +213,7 @@ impl Crew {
     /// [`next`](Self::next) as a newcomer. Both in one step, or neither. (K1, K5)
     pub fn succeed(&self, lead: &Arc<Lead>, start: impl FnOnce() -> bool) -> Succession {
         let mut roster = self.roster();
-        if roster.closed {
+        if roster.closed || guard("takeover.one-successor", lead.ended()) {
             return Succession::Over;
         }
         if guard("takeover.spare-first", roster.idle == 0) {
@@ -216,9 +223,7 @@ impl Crew {
             roster.threads += 1;
             roster.idle += 1;
         }
-        if guard("takeover.one-successor", !lead.end()) {
-            return Succession::Over;
-        }
+        lead.end();
         let next = Arc::new(Lead::new(lead.home, lead.epoch + 1));
         roster.leads[lead.home] = next.clone();
         roster.idle = roster.idle.wrapping_sub(1);

@@ -104,9 +104,6 @@ impl Threads {
 
     /// Ends `lead` and has another thread go on, if one is there or can be started. Any thread. (K1, K5)
     fn succeed(&self, server: &Arc<Shared>, lead: &Arc<Lead>) -> Succession {
-        if lead.is_over() {
-            return Succession::Over;
-        }
         let mut failed = None;
         let outcome = self.crew.succeed(lead, || {
             let started = begin(server, "spare poller".to_owned(), |server| serve(server, None));

@@ -100,7 +100,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let (this, first) = Loop::led(2);
+            let (this, first) = Loop::led(3);
             let (watched, own) = (first.clone(), this.clone());
             let watchdog = role(&this, move |this| {
                 if this.crew.succeed(&watched, || true) == Succession::Appointed {
@@ -122,7 +122,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let next = this.wait(true).expect("somebody was appointed");
             assert_eq!((next.home(), next.epoch(), next.is_over()), (0, 1, false));
             assert!(Arc::ptr_eq(&next, &this.crew.lead_of(0)), "who was appointed leads");
-            assert_eq!(this.crew.threads(), 2);
+            assert_eq!(this.crew.threads(), 2, "and for that one only a thread was started");
             format!("by its own thread: {mine}")
         },
     },
