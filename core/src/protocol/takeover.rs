@@ -276,6 +276,11 @@ impl Crew {
         self.wake.notify_all();
     }
 
+    /// How many leads were ended.
+    pub fn successions(&self) -> u64 {
+        self.roster().leads.iter().map(|lead| lead.epoch).sum()
+    }
+
     /// How many threads there are.
     pub fn threads(&self) -> usize {
         self.roster().threads

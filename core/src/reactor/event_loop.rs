@@ -49,6 +49,9 @@ pub(crate) fn run(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     let mut resume = poller.resumes_accepting();
     loop {
         lead.rest();
+        if lead.is_over() {
+            return;
+        }
         let timeout = resume.map(|resume| resume.saturating_duration_since(Instant::now()));
         if let Err(errno) = poller.wait(events, timeout) {
             // It is told apart from a bad epoll by nothing: there is no way to go on.
@@ -68,7 +71,7 @@ pub(crate) fn run(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
         while let Some((conn, ready)) = rest.next() {
             lead.work();
             dispatch(&conn, ready, local);
-            if lead.is_over() {
+            if rest.len() > 0 && lead.is_over() {
                 return rest.for_each(|(conn, ready)| drop_event(&conn, ready, local));
             }
         }

@@ -18,7 +18,7 @@ use super::event_loop::{self, Desk};
 use crate::error::Error;
 use crate::protocol::takeover::{Crew, Lead, Pulse, Slept, Succession, Watch};
 use crate::shared::Shared;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, lock};
 
@@ -34,7 +34,6 @@ pub(crate) struct Threads {
     crew: Crew,
     /// How long a handler may take before its thread is replaced.
     threshold: Option<Duration>,
-    takeovers: AtomicU64,
     /// Threads that have not ended, the watchdog included.
     alive: AtomicUsize,
     handles: Mutex<Vec<JoinHandle<()>>>,
@@ -56,7 +55,6 @@ impl Threads {
             crew: Crew::new(loops, most),
             // Looking more often than that would take every thread for stuck that is merely preempted.
             threshold: threshold.map(|threshold| threshold.max(Duration::from_millis(1))),
-            takeovers: AtomicU64::new(0),
             alive: AtomicUsize::new(0),
             handles: Mutex::new(Vec::new()),
         }
@@ -77,8 +75,7 @@ impl Threads {
 
     /// How often a thread was replaced.
     pub(crate) fn takeovers(&self) -> u64 {
-        // Ordering: Relaxed: a count for reports.
-        self.takeovers.load(Ordering::Relaxed)
+        self.crew.successions()
     }
 
     /// Every loop is over: threads that wait to be needed end.
@@ -110,10 +107,6 @@ impl Threads {
             failed = started.err();
             failed.is_none()
         });
-        if outcome == Succession::Appointed {
-            // Ordering: Relaxed: a count for reports.
-            self.takeovers.fetch_add(1, Ordering::Relaxed);
-        }
         if let Some(source) = failed {
             server.report(&Error::Server { call: "clone", source });
         }
@@ -246,5 +239,55 @@ fn watch(server: &Arc<Shared>, threshold: Duration) {
         if quiet >= QUIET && Poller::doze(&server.pollers, QUIET) == Ok(true) {
             (nap, quiet) = (tick, Duration::ZERO);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::{Io, Server};
+
+    #[test]
+    fn a_thread_that_hands_over_may_block_at_once() {
+        let (entered, enters) = channel();
+        let (go, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let handler = move |io: &mut Io<'_>| {
+            if io.data() == b"block" {
+                hand_over_before_blocking();
+                // It has nothing to hand over any more.
+                hand_over_before_blocking();
+                entered.send(()).expect("the test waits");
+                assert!(lock(&gate).recv().is_err(), "nothing is ever sent");
+            }
+            io.write(io.data());
+            io.consume(io.data().len());
+        };
+        // The watchdog would come too late for this test.
+        let builder = Server::builder().takeover(Some(Duration::from_secs(100)));
+        let server = builder.on_request(handler).bind("127.0.0.1:0").expect("a port");
+        server.spawn().expect("threads");
+        let client = |request: &[u8]| {
+            let mut stream = TcpStream::connect(server.local_addr().tcp().expect("TCP")).expect("a connection");
+            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+            stream.write_all(request).expect("a write");
+            stream
+        };
+        let mut blocked = client(b"block");
+        enters.recv_timeout(Duration::from_secs(20)).expect("the request");
+        let mut answer = [0; 5];
+        client(b"other").read_exact(&mut answer).expect("served by the successor");
+        assert_eq!(server.stats().takeovers, 1);
+        drop(go);
+        blocked.read_exact(&mut answer).expect("its own answer");
+        // Elsewhere it does nothing.
+        hand_over_before_blocking();
+        assert_eq!(server.stats().takeovers, 1);
+        let ended = server.shutdown(Duration::from_secs(20)).expect("a shutdown");
+        assert_eq!((ended.cut, ended.left), (0, 0));
     }
 }
