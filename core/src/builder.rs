@@ -109,9 +109,13 @@ impl<H> Builder<H> {
     ///
     /// impl Handler for Discard {
     ///     type Context = ();
-    ///     fn on_connect(&self, _: &Connection) {}
-    ///     fn on_request(&self, _: &(), io: &mut Io<'_>) {
+    ///     type State = ();
+    ///     fn on_connect(&self, (): &mut (), _: &mut Io<'_>) -> Result<(), BoxError> {
+    ///         Ok(())
+    ///     }
+    ///     fn on_request(&self, (): &(), (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
     ///         io.consume(io.data().len());
+    ///         Ok(())
     ///     }
     /// }
     /// let server = Server::builder().handler(Discard).bind("127.0.0.1:0")?;

@@ -153,7 +153,7 @@ impl Connection {
             service,
             input: Input::new(),
             output: Output::new(),
-            mask: Held::new(Interest { readable: true, writable: false }),
+            mask: Held::new(Interest::READABLE),
             close_list: CloseList::new(),
             detached: Mutex::new(None),
             serves,

@@ -28,7 +28,7 @@ use crate::trace;
 ///
 /// ```
 /// use std::time::Duration;
-/// use pollproof::{Connection, Dialer, Handler, Io, Server};
+/// use pollproof::{Callbacks, Dialer, Io, Server};
 ///
 /// let server = Server::builder().on_request(|io: &mut Io<'_>| {
 ///     io.write(io.data());
@@ -36,24 +36,16 @@ use crate::trace;
 /// }).bind("127.0.0.1:0")?;
 /// server.spawn()?;
 ///
-/// /// Says hello, and tells of the answer.
-/// struct Client(std::sync::mpsc::Sender<Vec<u8>>);
-///
-/// impl Handler for Client {
-///     type Context = ();
-///     fn on_connect(&self, conn: &Connection) {
-///         conn.send(b"hello").ok();
-///     }
-///     fn on_request(&self, (): &(), io: &mut Io<'_>) {
-///         self.0.send(io.data().to_vec()).ok();
-///         io.consume(io.data().len());
-///     }
-/// }
+/// // Says hello, and tells of the answer.
+/// let (sender, answers) = std::sync::mpsc::channel();
+/// let client = Callbacks::new(|io| Ok(io.write(b"hello"))).on_request(move |(), io| {
+///     sender.send(io.data().to_vec()).ok();
+///     io.consume(io.data().len());
+/// });
 ///
 /// let dialer = Dialer::builder().build()?;
-/// let (sender, answers) = std::sync::mpsc::channel();
 /// let address = server.local_addr().to_string();
-/// let conn = dialer.dial(&address, Duration::from_secs(1), Client(sender))?;
+/// let conn = dialer.dial(&address, Duration::from_secs(1), client)?;
 /// assert_eq!(answers.recv().unwrap(), b"hello");
 /// conn.close();
 /// dialer.shutdown(Duration::from_secs(1))?;

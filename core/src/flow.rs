@@ -101,6 +101,35 @@ macro_rules! flow_settings {
             self
         }
 
+        /// After how long a handler that has not returned loses its polling thread: another thread takes the other
+        /// connections over, so that one slow handler holds up none but its own. `None` leaves them waiting. 5 ms by
+        /// default, and at least 1 ms: a thread that is merely preempted looks stuck as well. It costs a watchdog
+        /// thread, and no system call per request. (K1)
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().takeover(Some(std::time::Duration::from_millis(20)))")]
+        /// # ;
+        /// ```
+        pub fn takeover(mut self, after: Option<std::time::Duration>) -> Self {
+            self.settings.takeover = after;
+            self
+        }
+
+        /// How many threads may run callbacks, polling ones and those that [`takeover`](Self::takeover) adds
+        /// together. Once so many handlers block that none is left, the rest waits for one of them. 512 by default;
+        /// the polling threads are started in any case. (K5)
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().max_threads(64)")]
+        /// # ;
+        /// ```
+        pub fn max_threads(mut self, count: usize) -> Self {
+            self.settings.max_threads = count;
+            self
+        }
+
         /// Where handlers run: on the polling threads by default, which costs no hand-over.
         ///
         /// ```

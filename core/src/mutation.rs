@@ -43,6 +43,8 @@ pub const SITES: &[&str] = &[
     "connect.panic-closes",
     "register.closed-before",
     "read.one-reader",
+    "read.mask",
+    "read.unmask",
     "read.closing",
     "read.closed-detach",
     "read.gate",
@@ -69,6 +71,8 @@ pub const SITES: &[&str] = &[
     "interest.one-owner",
     "interest.retake",
     "interest.closed",
+    "interest.masked",
+    "interest.masked-closed",
     "trigger.size",
     "trigger.own-token",
     "trigger.recheck",
@@ -80,6 +84,13 @@ pub const SITES: &[&str] = &[
     "close-list.caught-each",
     "gate.room",
     "gate.leave-wakes",
+    "takeover.look",
+    "takeover.same-beat",
+    "takeover.resting",
+    "takeover.spare-first",
+    "takeover.most-threads",
+    "takeover.one-successor",
+    "takeover.duty-first",
 ];
 
 /// The condition, unless this build drops the guard `name`.

@@ -30,6 +30,9 @@ pub(crate) struct Settings {
     pub(crate) sockets: SocketOptions,
     pub(crate) flow: Flow,
     pub(crate) runner: Option<Box<dyn Runner>>,
+    /// After how long a thread that does not come back loses its loop. (K1)
+    pub(crate) takeover: Option<Duration>,
+    pub(crate) max_threads: usize,
 }
 
 impl Default for Settings {
@@ -41,6 +44,8 @@ impl Default for Settings {
             sockets: SocketOptions::default(),
             flow: Flow::default(),
             runner: None,
+            takeover: Some(Duration::from_millis(5)),
+            max_threads: 512,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::io::Io;
 use crate::protocol::lifecycle;
 use crate::protocol::word::HANDLER;
 use crate::reactor::effects::Fx;
+use crate::reactor::threads;
 use crate::reader::Reader;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, thread};
@@ -122,7 +123,7 @@ impl Connection {
     /// # Ok(()) }
     /// ```
     pub fn writer(&self) -> Writer<'_> {
-        Writer::new(self, Gather::without_block(), !crate::reactor::on_polling_thread())
+        Writer::new(self, Gather::without_block(), !threads::on_polling_thread())
     }
 
     /// How long each read may wait; `None`, as at first, for ever. Holds from the next call on.

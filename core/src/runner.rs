@@ -16,7 +16,7 @@ use crate::protocol::effects::Effects as _;
 use crate::protocol::process;
 use crate::protocol::word::Snapshot;
 use crate::protocol::lifecycle;
-use crate::reactor::effects::Fx;
+use crate::reactor::effects::{Fx, Local};
 
 /// Runs tasks somewhere else than on the polling thread. See [`Builder::runner`](crate::Builder::runner).
 ///
@@ -109,9 +109,18 @@ impl Task {
         self.step();
     }
 
+    /// Runs it on the polling thread that `local` belongs to.
+    pub(crate) fn run_polling(mut self, local: &Local) {
+        self.step_on(Some(local));
+    }
+
     fn step(&mut self) {
+        self.step_on(None);
+    }
+
+    fn step_on(&mut self, local: Option<&Local>) {
         let Some((conn, step)) = self.0.take() else { return };
-        let fx = Fx::on_runner(&conn);
+        let fx = local.map_or_else(|| Fx::on_runner(&conn), |local| Fx::polling(&conn, local));
         match step {
             Step::Connect => lifecycle::connect(&fx),
             Step::Section(at) => process::run(&fx, at),

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::handler::Outcome;
 use crate::io::Io;
 use crate::reactor::accept::{Acceptor, Listening};
-use crate::reactor::event_loop;
+use crate::reactor::threads;
 use crate::shared::{Shared, State};
 use crate::stats::Stats;
 use crate::sync::{Arc, MutexGuard, lock};
@@ -157,29 +157,17 @@ impl Server {
 
     fn start(&self, state: &mut MutexGuard<'_, State>, listener: Option<Listening>) -> Result<()> {
         let failed = |call| move |source: std::io::Error| Error::Server { call, source };
-        let acceptor = listener.map(|listener| Acceptor::new(listener, &self.shared.pollers[0])).transpose();
-        let mut acceptor = acceptor.map_err(|errno| failed("epoll_ctl")(errno.into()))?;
-        for index in 0..self.shared.pollers.len() {
-            let (shared, acceptor) = (self.shared.clone(), acceptor.take());
-            let accepts = acceptor.is_some();
-            let poll = move || {
-                event_loop::run(&shared, index, acceptor);
-                let mut state = lock(&shared.state);
-                state.running -= 1;
-                if index == 0 {
-                    state.listening = false;
-                }
-                drop(state);
-                shared.changed.notify_all();
-            };
-            let thread = std::thread::Builder::new().name(format!("poller {index}")).spawn(poll);
-            let thread = thread.map_err(failed("clone"))?;
-            state.listening |= accepts;
-            state.running += 1;
-            state.ids.push(thread.thread().id());
-            state.threads.push(thread);
+        let shared = &self.shared;
+        let acceptor = listener.map(|listener| Acceptor::new(listener, &shared.pollers[0])).transpose();
+        let acceptor = acceptor.map_err(|errno| failed("epoll_ctl")(errno.into()))?;
+        let listens = acceptor.is_some();
+        *lock(&shared.pollers[0].acceptor) = acceptor;
+        for home in 0..shared.pollers.len() {
+            shared.threads.start(shared, home).map_err(failed("clone"))?;
+            state.listening |= listens;
+            state.running.push(home);
         }
-        Ok(())
+        shared.threads.watch(shared).map_err(failed("clone"))
     }
 
     /// Starts the polling threads and blocks until somebody has shut the server down.
@@ -196,15 +184,12 @@ impl Server {
     pub fn run(&self) -> Result<()> {
         self.not_on_poller("run")?;
         self.spawn()?;
-        self.shared.wait_until(None, |state| state.running == 0);
+        self.shared.wait_until(None, |state| state.running.is_empty());
         Ok(())
     }
 
     fn not_on_poller(&self, call: &'static str) -> Result<()> {
-        if lock(&self.shared.state).ids.contains(&std::thread::current().id()) {
-            return Err(Error::OnPoller { call });
-        }
-        Ok(())
+        if threads::on_thread_of(&self.shared) { Err(Error::OnPoller { call }) } else { Ok(()) }
     }
 
     /// Shuts the server down: stops accepting, closes idle connections, waits up to `deadline` for busy
@@ -251,13 +236,9 @@ impl Server {
             poller.stop().map_err(failed)?;
         }
         let grace = Instant::now() + GRACE;
-        if shared.wait_until(Some(grace), |state| state.running == 0) {
-            let threads = std::mem::take(&mut lock(&shared.state).threads);
-            for thread in threads {
-                // A polling thread that panicked has reported it.
-                let _ = thread.join();
-            }
-        }
+        // A thread that a callback keeps ends when that returns; it is joined by the next shutdown, if there is one.
+        shared.wait_until(Some(grace), |state| state.running.is_empty() && shared.threads.alive() == 0);
+        shared.threads.join();
         shared.wait_until(Some(grace), |_| shared.open() == 0);
         ended.left = shared.open();
         Ok(ended)

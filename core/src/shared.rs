@@ -4,7 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::thread::ThreadId;
 use std::time::Instant;
 
 use crate::addr::Addr;
@@ -18,10 +17,10 @@ use crate::protocol::gate::Gate;
 use crate::reactor::accept::Listening;
 use crate::reactor::epoll::Poller;
 use crate::reactor::sys::{Kernel, Sys};
+use crate::reactor::threads::Threads;
 use crate::runner::Runner;
 use crate::stats::{Counters, Stats};
 use crate::sync::atomic::Ordering;
-use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Condvar, Mutex, lock};
 use crate::trace;
 
@@ -38,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) flow: Flow,
     /// Where sections run; on the polling threads if there is none.
     pub(crate) runner: Option<Box<dyn Runner>>,
+    pub(crate) threads: Threads,
     hook: Option<Hook>,
     pub(crate) state: Mutex<State>,
     pub(crate) changed: Condvar,
@@ -61,14 +61,14 @@ pub(crate) struct State {
     pub(crate) started: bool,
     /// A shutdown has begun: nothing is dialed any more.
     pub(crate) ending: bool,
-    pub(crate) running: usize,
-    pub(crate) threads: Vec<JoinHandle<()>>,
-    pub(crate) ids: Vec<ThreadId>,
+    /// Loops that were started and are not over.
+    pub(crate) running: Vec<usize>,
 }
 
 impl Shared {
     /// Of a server that listens and does not run yet, or of a dialer.
     pub(crate) fn new(pollers: Vec<Poller>, settings: Settings, listener: Option<Listening>) -> Self {
+        let threads = Threads::new(pollers.len(), settings.takeover, settings.max_threads);
         Self {
             counters: Counters::new(pollers.len()),
             pollers,
@@ -79,6 +79,7 @@ impl Shared {
             state: Mutex::new(State { listener, ..State::default() }),
             flow: settings.flow,
             runner: settings.runner,
+            threads,
             changed: Condvar::new(),
         }
     }
@@ -155,13 +156,29 @@ impl Shared {
         self.changed.notify_all();
     }
 
+    /// The loop `home` is over. Two threads may say so, the second late. With the last loop, the threads end.
+    pub(crate) fn loop_ended(&self, home: usize) {
+        let mut state = lock(&self.state);
+        state.running.retain(|running| *running != home);
+        let last = state.running.is_empty();
+        if home == 0 {
+            state.listening = false;
+        }
+        drop(state);
+        if last {
+            self.threads.close();
+        }
+        self.changed.notify_all();
+    }
+
     pub(crate) fn open(&self) -> u64 {
         self.counters.open()
     }
 
     pub(crate) fn stats(&self) -> Stats {
         // Ordering: Relaxed: counts for reports.
-        self.counters.stats(self.pollers.iter().map(|poller| poller.stale.load(Ordering::Relaxed)).sum())
+        let stale = self.pollers.iter().map(|poller| poller.stale.load(Ordering::Relaxed)).sum();
+        self.counters.stats(stale, self.threads.takeovers())
     }
 
     /// Waits until `over`, or until `deadline` if there is one; whether it is over.

@@ -30,6 +30,9 @@ pub struct Stats {
     pub open: u64,
     /// Events that came for a connection that was over, and were dropped.
     pub stale_events: u64,
+    /// How often a polling thread was replaced, because its handler did not come back or was about to block; see
+    /// [`Builder::takeover`](crate::Builder::takeover).
+    pub takeovers: u64,
     /// Callbacks that panicked.
     pub panics: u64,
     /// Callbacks that returned an error.
@@ -147,12 +150,13 @@ impl Counters {
         self.pollers[_home].written.add(_count as u64);
     }
 
-    pub(crate) fn stats(&self, stale_events: u64) -> Stats {
+    pub(crate) fn stats(&self, stale_events: u64, takeovers: u64) -> Stats {
         Stats {
             accepted: self.accepted.get(),
             dialed: self.dialed.get(),
             open: self.open(),
             stale_events,
+            takeovers,
             panics: self.panics.get(),
             handler_errors: self.handler_errors.get(),
             accept_pauses: self.accept_pauses.get(),

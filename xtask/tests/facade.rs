@@ -1,7 +1,7 @@
 //! The rules of protocol code that a lint does not see: no way around the facade, no operation that the
 //! checkers are blind for, a reason beside every ordering and every `unsafe`.
 //!
-//! SPEC: A1, one kind of access; SPEC: A2, no loop around one.
+//! SPEC: A1, one kind of access; SPEC: A2, no loop around one; SPEC: K4, the one exemption.
 #![cfg(not(any(loom, shuttle)))]
 
 use std::path::{Path, PathBuf};
@@ -95,6 +95,15 @@ fn each_word_is_changed_by_one_operation_of_a_kind_in_one_file() {
     for (path, text) in files("core/src/protocol") {
         let code: Vec<&str> = text.lines().filter(|line| !is_comment(line)).collect();
         let count = |word: &str| code.iter().filter(|line| line.contains(word)).count();
+        if path.ends_with("takeover.rs") {
+            // It has no word. The two stores are the heartbeat, which K4 exempts; the third load of it is the
+            // watchdog's. Two more look whether a lead is over, and one RMW ends it.
+            assert_eq!(count(".store("), 2);
+            assert_eq!(count("self.beat.store("), 2);
+            assert_eq!(count("self.beat.load("), 3);
+            assert_eq!((count(".load("), count(".fetch_or("), count(".fetch_and(")), (5, 1, 0));
+            continue;
+        }
         // The connection's word, and that of the gate, which counts as well.
         let (word, gate) = (path.ends_with("transitions.rs"), path.ends_with("gate.rs"));
         for kind in [".fetch_or(", ".fetch_and("] {

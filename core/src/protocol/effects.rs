@@ -140,8 +140,15 @@ pub trait Effects {
     /// Drops what is queued: it can never be sent. Under `OUT`. (E2)
     fn discard(&self);
 
-    /// `EPOLL_CTL_MOD` to this mask, unless it is the one in force. Under `MOD`. (I1)
-    fn set_interest(&self, readable: bool, writable: bool);
+    /// `EPOLL_CTL_MOD` to this mask, unless it is the one in force. `edge`: edge-triggered, so that a hup, which
+    /// no mask keeps out, is reported once and not again and again. Under `MOD`. (I1, K6)
+    fn set_interest(&self, readable: bool, writable: bool, edge: bool);
+
+    /// Whether other threads may poll the same epoll at the same time, so that an event may come while somebody
+    /// else reads the fd, and come again until they are through. (K6)
+    fn shares_epoll(&self) -> bool {
+        false
+    }
 
     // Waking.
 

@@ -2,8 +2,8 @@
 //!
 //! `EPOLL_CTL_MOD` replaces the whole mask, so a reader's side and a writer's side that each set their
 //! own half can undo each other, and leave output stuck for ever. Here both only say that the wanted
-//! mask changed; whoever holds `MOD` computes it from the word: not readable any more after `EOF`,
-//! writable while a consumer is parked. Its release finds every wish that came meanwhile (I1).
+//! mask changed; whoever holds `MOD` computes it from the word: not readable any more after `EOF`, nor while
+//! somebody else is at the fd for long (K6); writable while a consumer is parked. Its release finds every wish that came meanwhile (I1).
 
 use super::effects::Effects;
 use super::process::leave;
@@ -39,7 +39,12 @@ pub(super) fn serve<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
     loop {
         let at = word.begin_interest();
         if !guard("interest.closed", at.fd_off_limits()) {
-            fx.set_interest(!at.reads_nothing(), at.any(ARMED));
+            let masked = guard("interest.masked", at.any(MASKED));
+            fx.set_interest(!at.reads_nothing() && !masked, at.any(ARMED), masked);
+        } else if guard("interest.masked-closed", at.any(MASKED)) && !word.claim_detach().any(DET) {
+            // Closed while somebody is at the fd for long, and the section's owner may be as well: as in
+            // `readable`, epoll would report it until somebody does the DEL. MOD is the hold. (D1, K6)
+            fx.deregister();
         }
         let found = word.end_interest();
         if !guard("interest.retake", found.any(MODPEND)) {

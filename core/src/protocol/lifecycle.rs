@@ -86,11 +86,19 @@ pub enum Reading {
 /// The reader lock and the section are taken in one step: a poller that finds nobody at work handles
 /// what it reads itself, from its own block. Who finds the connection closed does the DEL, if nobody has:
 /// its owner may be busy for long (D1, L1). Who finds the reader lock taken reports nothing, or bytes
-/// before a hup would be lost; epoll reports again.
+/// before a hup would be lost; epoll reports again. If that may be for long, because the other reader is a
+/// deposed poller of the same epoll inside OnDisconnect, the fd is masked until it is through. (K6)
 pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
     let word = fx.word();
-    let found = word.begin_read();
-    let owner = !found.any(TASK);
+    let mut found = word.begin_read();
+    let mut owner = !found.any(TASK);
+    if guard("read.mask", found.any(READING) && fx.shares_epoll()) {
+        found = word.mask_read();
+        owner |= !found.any(TASK);
+        if found.any(READING) {
+            interest::update(fx);
+        }
+    }
     if guard("read.one-reader", found.any(READING)) {
         if guard("read.owner", owner) {
             fx.run_task(found.with(TASK));
@@ -154,7 +162,11 @@ fn stop_reading<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
 }
 
 fn end_read<E: Effects + ?Sized>(fx: &E, owner: bool) {
-    let found = fx.word().end_read().without(READING);
+    let found = fx.word().end_read();
+    if guard("read.unmask", found.any(MASKED)) {
+        interest::update(fx);
+    }
+    let found = found.without(READING | MASKED);
     if owner {
         fx.run_task(found);
     } else {

@@ -4,6 +4,8 @@
 //! happens to a connection is a function of the party that does it ([`lifecycle`], [`output`]), all of
 //! them generic over [`effects`]; the serial section and its release-and-recheck are in [`process`].
 //!
+//! Who polls, when a handler does not come back, is [`takeover`]; it shares nothing with the word.
+//!
 //! Read in this order: `word`, `process`, `lifecycle`, `output`, `trigger`. The clause ids in brackets
 //! (`N2`) are SPEC.md's.
 //!
@@ -19,6 +21,7 @@ pub mod lifecycle;
 pub mod output;
 pub mod process;
 pub mod slot;
+pub mod takeover;
 pub mod transitions;
 pub mod trigger;
 pub mod word;

@@ -117,10 +117,17 @@ impl Word {
         self.clear(FULL)
     }
 
-    /// The reader lock is given back. (N3)
+    /// A second try, by a poller whose first found somebody else reading: if it finds that again, the fd is
+    /// masked until that reader is through. (K6)
+    #[inline]
+    pub(super) fn mask_read(&self) -> Snapshot {
+        self.set(READING | TASK | MASKED)
+    }
+
+    /// The reader lock is given back, and with it the mask that was laid on the fd meanwhile. (N3, K6)
     #[inline]
     pub(super) fn end_read(&self) -> Snapshot {
-        self.clear(READING)
+        self.clear(READING | MASKED)
     }
 
     // Life cycle: closing.

@@ -66,6 +66,9 @@ bits! {
     WAITR = 21;
     /// A flusher sleeps, or is about to. Set and cleared by that flusher. (T1)
     WAITW = 22;
+    /// Another poller has seen an event while `READING` was held: epoll is not asked to report the fd until
+    /// it is released. Set by that poller, together with its try for `READING`; cleared with `READING`. (K6)
+    MASKED = 23;
     /// Read ahead of a busy owner up to the limit: epoll is not asked for more. Set under `READING`;
     /// cleared by the owner, or for a blocked reader. (N6)
     FULL = 24;
@@ -192,6 +195,7 @@ impl Snapshot {
             .or_else(|| implied(ARMED, self.any(OUT), "ARMED means OUT"))
             .or_else(|| implied(WAITR, self.any(TASK), "WAITR means TASK"))
             .or_else(|| implied(WAITW, self.any(SYNC), "WAITW means SYNC"))
+            .or_else(|| implied(MASKED, self.any(READING), "MASKED means READING"))
     }
 
     /// No access to the fd may begin on the strength of this value. (D2)

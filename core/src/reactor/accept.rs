@@ -7,6 +7,7 @@
 //! listener is taken out of epoll then, or it would be reported in every batch for nothing, and the gate
 //! wakes this poller at the next end of a connection of the server (Q1). Descriptors may come free in other
 //! ways, so these are tried for in between.
+//! If an OnConnect does not return, the loop's next leader goes on accepting: no lock is held while callbacks run.
 
 #![forbid(unsafe_code)]
 
@@ -21,9 +22,10 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::handler::Factory;
 use crate::protocol::lifecycle;
+use crate::protocol::takeover::Lead;
 use crate::runner::Task;
 use crate::shared::Shared;
-use crate::sync::Arc;
+use crate::sync::{Arc, lock};
 use crate::trace;
 
 /// How many connections are taken before other events get their turn.
@@ -56,126 +58,177 @@ pub(crate) struct Acceptor {
     pause: Option<Pause>,
 }
 
+/// What one turn at the listener has seen so far.
+struct Turn {
+    /// Something was taken since the pause began.
+    fresh: bool,
+    /// Out of fds once: one more try, now that an end cannot go unseen.
+    waits: bool,
+    /// What went wrong, to be reported when no lock is held.
+    errors: Vec<Error>,
+}
+
+/// What came of one accept.
+enum Taken {
+    One(Connection),
+    /// Nothing, and the next one may be there.
+    Next,
+    /// Nobody is there.
+    Nobody,
+    /// There is no room: accepting pauses.
+    NoRoom,
+}
+
 impl Acceptor {
     pub(crate) fn new(listening: Listening, poller: &Poller) -> super::sys::Result<Self> {
         poller.listen(&listening.listener)?;
         Ok(Self { listening, full: false, pause: None })
     }
 
-    /// How long epoll may wait.
-    #[inline]
-    pub(crate) fn timeout(&self) -> Option<Duration> {
-        match self.pause {
-            Some(Pause::OutOfFds(retry)) => Some(retry.saturating_duration_since(Instant::now())),
-            Some(Pause::Full) | None => None,
-        }
+    /// Whether accepting pauses, and until when at most.
+    pub(crate) fn pauses(&self) -> Option<Option<Instant>> {
+        self.pause.map(|pause| match pause {
+            Pause::OutOfFds(retry) => Some(retry),
+            Pause::Full => None,
+        })
     }
 
-    /// Goes on when there may be room again. After every wait of the poller.
-    #[inline]
-    pub(crate) fn tick(&mut self, server: &Arc<Shared>, poller: &Poller, local: &Local) {
-        let Some(pause) = self.pause else { return };
+    /// Whether there may be somebody to take, and room for them.
+    fn begins(&self, server: &Shared, incoming: bool) -> bool {
+        let Some(pause) = self.pause else { return incoming };
         let found = server.gate.wait();
-        let over = match pause {
+        match pause {
             Pause::Full => found.room(self.listening.limit),
             Pause::OutOfFds(retry) => !found.waiting || retry <= Instant::now(),
-        };
-        if over {
-            self.accept(server, poller, local);
         }
     }
 
-    /// Takes the connections that are there, up to a batch.
-    pub(crate) fn accept(&mut self, server: &Arc<Shared>, poller: &Poller, local: &Local) {
-        // Whether something was taken since the pause began.
-        let mut fresh = self.pause.is_none();
-        // Out of fds once: one more try, now that an end cannot go unseen.
-        let mut waits = false;
-        for _ in 0..BATCH {
-            if poller.accepting_stops() {
-                return;
-            }
-            let limit = self.listening.limit;
-            if self.full {
-                if !server.gate.wait().room(limit) {
-                    if fresh {
-                        trace::full(limit);
-                    }
-                    return self.pause(Pause::Full, fresh, server, poller);
+    /// Takes one connection. It is registered before the lock of the acceptor is given back: whoever closes the
+    /// listener after that finds it.
+    fn take(&mut self, server: &Arc<Shared>, poller: &Poller, turn: &mut Turn) -> Taken {
+        let limit = self.listening.limit;
+        if self.full {
+            if !server.gate.wait().room(limit) {
+                if turn.fresh {
+                    trace::full(limit);
                 }
-                self.full = false;
-                server.gate.wake();
+                return self.pause(Pause::Full, server, poller, turn);
             }
-            match poller.sys().accept(&self.listening.listener) {
-                Ok((fd, peer)) => {
-                    (fresh, waits) = (true, false);
-                    if server.sockets.has_buffers()
-                        && peer.tcp().is_none()
-                        && let Err(source) = server.sockets.apply_buffers(&fd)
-                    {
-                        server.report(&Error::Server { call: "setsockopt", source });
-                    }
-                    let place = server.accepted();
-                    self.full = !server.gate.enter().room(limit);
-                    trace::accept(place.id, &peer, place.home);
-                    let service = self.listening.factory.make();
-                    let conn = server.pollers[place.home]
-                        .registry
-                        .insert(|token| Connection::new(server.clone(), place, token, fd, peer, service));
-                    let fx = Fx::polling(&conn, local);
-                    let _ = lifecycle::register(&fx);
-                    match &server.runner {
-                        None => lifecycle::connect(&fx),
-                        Some(runner) => runner.run(Task::connect(conn)),
-                    }
-                    trace::connect(place.id);
-                }
-                Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-                    Some(Errno::EAGAIN) => break,
-                    Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
-                        if !waits {
-                            waits = true;
-                            let _ = server.gate.wait();
-                            continue;
-                        }
-                        if fresh {
-                            trace::out_of_fds(&error);
-                            server.report(&Error::Server { call: "accept4", source: error });
-                        }
-                        let why = Pause::OutOfFds(Instant::now() + PAUSE);
-                        return self.pause(why, fresh, server, poller);
-                    }
-                    // The connection was gone before it was taken, or the network said something about it.
-                    _ => {}
-                },
-            }
+            self.full = false;
+            server.gate.wake();
         }
-        if self.pause.is_some() {
-            self.resume(server, poller);
+        match poller.sys().accept(&self.listening.listener) {
+            Ok((fd, peer)) => {
+                (turn.fresh, turn.waits) = (true, false);
+                if server.sockets.has_buffers()
+                    && peer.tcp().is_none()
+                    && let Err(source) = server.sockets.apply_buffers(&fd)
+                {
+                    turn.errors.push(Error::Server { call: "setsockopt", source });
+                }
+                let place = server.accepted();
+                self.full = !server.gate.enter().room(limit);
+                trace::accept(place.id, &peer, place.home);
+                let service = self.listening.factory.make();
+                let make = |token| Connection::new(server.clone(), place, token, fd, peer, service);
+                Taken::One(server.pollers[place.home].registry.insert(make))
+            }
+            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::EAGAIN) => Taken::Nobody,
+                Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
+                    if !std::mem::replace(&mut turn.waits, true) {
+                        let _ = server.gate.wait();
+                        return Taken::Next;
+                    }
+                    if turn.fresh {
+                        trace::out_of_fds(&error);
+                        turn.errors.push(Error::Server { call: "accept4", source: error });
+                    }
+                    self.pause(Pause::OutOfFds(Instant::now() + PAUSE), server, poller, turn)
+                }
+                // The connection was gone before it was taken, or the network said something about it.
+                _ => Taken::Next,
+            },
         }
     }
 
     /// There is no room: the listener leaves epoll, unless it has.
-    fn pause(&mut self, why: Pause, fresh: bool, server: &Shared, poller: &Poller) {
-        if fresh {
+    fn pause(&mut self, why: Pause, server: &Shared, poller: &Poller, turn: &mut Turn) -> Taken {
+        if turn.fresh {
             server.counters.accept_pauses.add(1);
         }
         if self.pause.replace(why).is_none()
             && let Err(errno) = poller.unlisten(&self.listening.listener)
         {
-            server.report(&Error::Server { call: "epoll_ctl", source: errno.into() });
+            turn.errors.push(Error::Server { call: "epoll_ctl", source: errno.into() });
         }
+        Taken::NoRoom
     }
 
     /// Nobody is there to be taken, or others must have their turn: the listener is back in epoll.
-    fn resume(&mut self, server: &Shared, poller: &Poller) {
+    fn resume(&mut self, server: &Shared, poller: &Poller, turn: &mut Turn) {
+        if self.pause.is_none() {
+            return;
+        }
         server.gate.wake();
         self.pause = match poller.listen(&self.listening.listener) {
             Ok(()) => None,
             Err(errno) => {
-                server.report(&Error::Server { call: "epoll_ctl", source: errno.into() });
+                turn.errors.push(Error::Server { call: "epoll_ctl", source: errno.into() });
                 Some(Pause::OutOfFds(Instant::now() + PAUSE))
             }
         };
     }
+}
+
+/// The leading thread's turn at the listener of its loop, if it has one: ends a pause that is over, and takes the
+/// connections that are there, up to a batch. Whether it still leads. (K2, Q1)
+pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: bool) -> bool {
+    let poller = &server.pollers[lead.home()];
+    let mut turn = Turn { fresh: true, waits: false, errors: Vec::new() };
+    let begins = lock(&poller.acceptor).as_ref().is_some_and(|acceptor| {
+        turn.fresh = acceptor.pause.is_none();
+        acceptor.begins(server, incoming)
+    });
+    if !begins {
+        return true;
+    }
+    let mut leads = true;
+    let mut no_room = false;
+    for _ in 0..BATCH {
+        if poller.accepting_stops() {
+            return leads;
+        }
+        lead.work();
+        let taken = lock(&poller.acceptor).as_mut().map(|acceptor| acceptor.take(server, poller, &mut turn));
+        turn.errors.drain(..).for_each(|error| server.report(&error));
+        match taken {
+            Some(Taken::One(conn)) => welcome(server, &conn, local),
+            Some(Taken::Next) => {}
+            Some(Taken::NoRoom) => no_room = true,
+            Some(Taken::Nobody) | None => break,
+        }
+        leads = !lead.is_over();
+        if no_room || !leads {
+            break;
+        }
+    }
+    if !no_room {
+        if let Some(acceptor) = lock(&poller.acceptor).as_mut() {
+            acceptor.resume(server, poller, &mut turn);
+        }
+        turn.errors.iter().for_each(|error| server.report(error));
+    }
+    leads
+}
+
+/// The first steps of a connection: OnPrepare, the ADD, OnConnect. (S2, H1)
+fn welcome(server: &Shared, conn: &Connection, local: &Local) {
+    let fx = Fx::polling(conn, local);
+    let _ = lifecycle::register(&fx);
+    match &server.runner {
+        None => lifecycle::connect(&fx),
+        Some(runner) => runner.run(Task::connect(conn.clone())),
+    }
+    trace::connect(conn.id());
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::sys::{Interest, Sys};
+use super::threads;
 use crate::buffer::block::ReadBlock;
 use crate::buffer::gather::Gather;
 use crate::buffer::input;
@@ -133,7 +134,7 @@ impl<'a> Fx<'a> {
 
     /// Called on a polling thread that is about to sleep: whether another thread polls in its place.
     pub(crate) fn somebody_else_polls(&self) -> bool {
-        false
+        threads::hand_over_before_blocking()
     }
 
     /// Reports a system call that should not have failed.
@@ -296,9 +297,8 @@ impl Effects for Fx<'_> {
 
     fn register(&self) -> bool {
         let (poller, token) = (self.conn.poller(), self.conn.token);
-        let interest = Interest { readable: true, writable: false };
         // Safety: TASK.
-        if let Err(errno) = unsafe { self.fd(|fd| poller.add(fd, interest, token.0)) } {
+        if let Err(errno) = unsafe { self.fd(|fd| poller.add(fd, Interest::READABLE, token.0)) } {
             self.report("epoll_ctl", errno);
             return false;
         }
@@ -380,7 +380,11 @@ impl Effects for Fx<'_> {
         let task = Task::resumed(self.handle.clone());
         match &self.conn.server.runner {
             Some(runner) => runner.run(task),
-            None => self.conn.poller().queue(task),
+            None => {
+                if let Err(errno) = self.conn.poller().queue(task, !threads::leads(self.conn.place.home)) {
+                    self.report("eventfd write", errno);
+                }
+            }
         }
         true
     }
@@ -490,8 +494,12 @@ impl Effects for Fx<'_> {
         drop(unsafe { self.conn.output.free() });
     }
 
-    fn set_interest(&self, readable: bool, writable: bool) {
-        let wanted = Interest { readable, writable };
+    fn shares_epoll(&self) -> bool {
+        true
+    }
+
+    fn set_interest(&self, readable: bool, writable: bool, edge: bool) {
+        let wanted = Interest { readable, writable, edge };
         let (poller, token) = (self.conn.poller(), self.conn.token);
         // Safety: MOD, which is a hold as well.
         unsafe {

@@ -1,16 +1,20 @@
-//! One epoll with its wake-up: the part of a poller that other threads use.
+//! One epoll with its wake-up and its listener: everything of a loop that outlives the lead of one thread.
 //!
 //! Registering, changing and removing a connection's fd are calls that any thread may make while the
-//! poller waits; who may make them is the protocol's business (D1, I1). The rest of a poller, which only
-//! its own thread touches, is in `event_loop`.
+//! poller waits; who may make them is the protocol's business (D1, I1). What the leading thread does with it is in
+//! `event_loop`.
 
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
+use super::accept::Acceptor;
 use super::registration::Registry;
 use super::sys::{Events, Interest, Kernel, Result, Sys};
+use crate::runner::Task;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, lock};
 
 type Fd = <Kernel as Sys>::Fd;
 type Listener = <Kernel as Sys>::Listener;
@@ -29,6 +33,11 @@ pub(crate) struct Poller {
     pub(crate) registry: Registry,
     /// Events that came for a registration which was over.
     pub(crate) stale: AtomicU64,
+    /// The listener, if this loop accepts. Locked to take connections off it, never while callbacks run.
+    pub(crate) acceptor: Mutex<Option<Acceptor>>,
+    /// Sections that used up their budget; none wait once the loop is over. (F2)
+    queue: Mutex<Option<VecDeque<Task>>>,
+    queued: AtomicBool,
     stop: AtomicBool,
     stop_accepting: AtomicBool,
 }
@@ -44,6 +53,9 @@ impl Poller {
             wake,
             registry: Registry::default(),
             stale: AtomicU64::new(0),
+            acceptor: Mutex::new(None),
+            queue: Mutex::new(Some(VecDeque::new())),
+            queued: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             stop_accepting: AtomicBool::new(false),
         })
@@ -78,9 +90,47 @@ impl Poller {
         self.sys.wait(&self.epoll, events, timeout)
     }
 
-    /// Puts a section behind everything that this poller has to do.
-    pub(crate) fn queue(&self, task: crate::runner::Task) {
-        task.run();
+    /// Puts a section behind everything that this poller has to do; `elsewhere`: and wakes it. Runs it here if
+    /// the loop is over. (F2)
+    pub(crate) fn queue(&self, task: Task, elsewhere: bool) -> Result<()> {
+        let mut queue = lock(&self.queue);
+        match &mut *queue {
+            Some(waiting) => {
+                waiting.push_back(task);
+                // Ordering: Release, partner `queued`.
+                self.queued.store(true, Ordering::Release);
+            }
+            None => {
+                drop(queue);
+                task.run();
+                return Ok(());
+            }
+        }
+        drop(queue);
+        if elsewhere { self.wake() } else { Ok(()) }
+    }
+
+    /// Whether sections wait.
+    #[inline]
+    pub(crate) fn queued(&self) -> bool {
+        // Ordering: Acquire, partner `queue`. Who queues elsewhere wakes this poller after it.
+        self.queued.load(Ordering::Acquire)
+    }
+
+    /// The section that has waited longest.
+    pub(crate) fn next_queued(&self) -> Option<Task> {
+        let mut queue = lock(&self.queue);
+        let next = queue.as_mut().and_then(VecDeque::pop_front);
+        if next.is_none() {
+            // Ordering: Relaxed: under the lock, under which nobody has pushed since.
+            self.queued.store(false, Ordering::Relaxed);
+        }
+        next
+    }
+
+    /// No section waits here any more: those that do are returned.
+    pub(crate) fn end_queue(&self) -> VecDeque<Task> {
+        lock(&self.queue).take().unwrap_or_default()
     }
 
     /// Ends the wait that the poller is in, or its next one.
@@ -88,11 +138,28 @@ impl Poller {
         self.sys.signal(&self.wake)
     }
 
+    /// Waits until one of `pollers` has an event, without taking it. Whether there is one.
+    pub(crate) fn doze(pollers: &[Self], timeout: Duration) -> Result<bool> {
+        let epolls: Vec<_> = pollers.iter().map(|poller| &poller.epoll).collect();
+        super::sys::NixSys.doze(&epolls, timeout)
+    }
+
+    /// Whether accepting pauses, and until when at most.
+    pub(crate) fn accepting_pauses(&self) -> Option<Option<Instant>> {
+        lock(&self.acceptor).as_ref().and_then(Acceptor::pauses)
+    }
+
+    /// Closes the listener; whether there was one.
+    pub(crate) fn end_accepting(&self) -> bool {
+        let acceptor = lock(&self.acceptor).take();
+        acceptor.is_some()
+    }
+
     pub(crate) fn awake(&self) -> Result<()> {
         self.sys.clear(&self.wake)
     }
 
-    /// Ends the thread of this poller, after the batch that it has in hand.
+    /// Ends the loop, after the batch that its thread has in hand.
     pub(crate) fn stop(&self) -> Result<()> {
         // Ordering: Release, partner `stopping`; the wake-up that follows makes it look.
         self.stop.store(true, Ordering::Release);
@@ -104,7 +171,7 @@ impl Poller {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// Has the listener of this poller closed by its own thread.
+    /// Has the listener of this poller closed by its leading thread.
     pub(crate) fn stop_accepting(&self) -> Result<()> {
         // Ordering: Release, partner `accepting_stops`; the wake-up that follows makes it look.
         self.stop_accepting.store(true, Ordering::Release);

@@ -1,18 +1,26 @@
-//! The polling thread: wait, look the batch up, and tell the protocol what happened to each connection.
+//! What a thread does that leads a loop: wait, look the batch up, and tell the protocol what happened to each
+//! connection.
 //!
 //! Level-triggered, one read per event, up to the end of the stream when epoll says that it ends. What a
 //! report means for a connection is decided in `protocol`; this module only turns epoll's flags into the
 //! protocol's steps.
+//!
+//! A handler that does not return costs its thread the lead ([`Lead`]): another goes on where this one was, with
+//! the same [`Poller`](super::epoll::Poller), so nothing that a loop needs is kept here. What a thread keeps is its
+//! own [`Desk`]. Not here: who leads, and what a thread does when it does not (`threads`).
 
 #![forbid(unsafe_code)]
 
-use super::accept::Acceptor;
+use std::time::{Duration, Instant};
+
+use super::accept;
 use super::effects::{Fx, Local};
-use super::epoll::{LISTENER, WAKE};
+use super::epoll::{LISTENER, Poller, WAKE};
 use super::sys::{Events, Ready};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::protocol::lifecycle::{self, Reading};
+use crate::protocol::takeover::Lead;
 use crate::protocol::{interest, output};
 use crate::shared::Shared;
 use crate::sync::Arc;
@@ -21,21 +29,55 @@ use crate::sync::atomic::Ordering;
 /// How many events one wait takes.
 const BATCH: usize = 256;
 
-/// Polls until the poller is stopped.
-pub(crate) fn run(server: &Arc<Shared>, index: usize, mut acceptor: Option<Acceptor>) {
-    let poller = &server.pollers[index];
-    let local = Local::new();
-    let mut events = Events::new(BATCH);
-    let mut batch = Vec::with_capacity(BATCH);
+/// How many queued sections run before epoll is asked again.
+const QUEUE_BATCH: usize = 64;
+
+/// Memory of a polling thread, whichever loop it leads.
+pub(crate) struct Desk {
+    local: Local,
+    events: Events,
+    batch: Vec<(Connection, Ready)>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self { local: Local::new(), events: Events::new(BATCH), batch: Vec::with_capacity(BATCH) }
+    }
+}
+
+/// Polls the loop of `lead`, until the lead or the loop is over. (K2, K3)
+pub(crate) fn run(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
+    polls(server, lead, desk);
+    // A section that this thread queued when it was deposed already: its successor may not have seen it.
+    let poller = &server.pollers[lead.home()];
+    if poller.queued()
+        && let Err(errno) = poller.wake()
+    {
+        server.report(&Error::Server { call: "eventfd write", source: errno.into() });
+    }
+}
+
+fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
+    let poller = &server.pollers[lead.home()];
+    let Desk { local, events, batch } = desk;
+    let mut pauses = poller.accepting_pauses();
     loop {
-        let timeout = acceptor.as_ref().and_then(Acceptor::timeout);
-        if let Err(errno) = poller.wait(&mut events, timeout) {
+        lead.rest();
+        if lead.is_over() {
+            return;
+        }
+        let timeout = match pauses {
+            _ if poller.queued() => Some(Duration::ZERO),
+            Some(Some(retry)) => Some(retry.saturating_duration_since(Instant::now())),
+            Some(None) | None => None,
+        };
+        if let Err(errno) = poller.wait(events, timeout) {
             // It is told apart from a bad epoll by nothing: there is no way to go on.
             server.report(&Error::Server { call: "epoll_wait", source: errno.into() });
-            break;
+            return end(server, lead);
         }
         let (mut woken, mut incoming) = (false, false);
-        let stale = poller.registry.ready(&events, &mut batch, |token| match token {
+        let stale = poller.registry.ready(events, batch, |token| match token {
             LISTENER => incoming = true,
             token => woken |= token == WAKE,
         });
@@ -43,30 +85,74 @@ pub(crate) fn run(server: &Arc<Shared>, index: usize, mut acceptor: Option<Accep
             // Ordering: Relaxed: a count for reports.
             poller.stale.fetch_add(stale, Ordering::Relaxed);
         }
-        for (conn, ready) in batch.drain(..) {
-            dispatch(&conn, ready, &local);
-        }
-        if let Some(acceptor) = &mut acceptor {
-            acceptor.tick(server, poller, &local);
-            if incoming {
-                acceptor.accept(server, poller, &local);
+        let mut rest = batch.drain(..);
+        while let Some((conn, ready)) = rest.next() {
+            lead.work();
+            dispatch(&conn, ready, local);
+            if rest.len() > 0 && lead.is_over() {
+                return rest.for_each(|(conn, ready)| drop_event(&conn, ready, local));
             }
         }
+        drop(rest);
+        if pauses.is_some() || incoming {
+            if !accept::turn(server, lead, local, incoming) {
+                return;
+            }
+            pauses = poller.accepting_pauses();
+        }
+        if poller.queued() && !serve_queue(poller, lead, local) {
+            return;
+        }
         if woken {
+            lead.work();
             if let Err(errno) = poller.awake() {
                 server.report(&Error::Server { call: "eventfd read", source: errno.into() });
             }
-            if poller.accepting_stops() && acceptor.take().is_some() {
+            if poller.accepting_stops() && poller.end_accepting() {
                 server.accepting_ended();
             }
             if poller.stopping() {
-                break;
+                return end(server, lead);
             }
         }
     }
-    drop(acceptor);
-    // Nobody will poll these any more.
-    poller.registry.all().iter().for_each(Connection::close);
+}
+
+/// Runs the sections that have used up their budget, each once; what they leave waits for the next round. Whether
+/// the thread still leads. (F2, K2)
+#[cold]
+fn serve_queue(poller: &Poller, lead: &Lead, local: &Local) -> bool {
+    for _ in 0..QUEUE_BATCH {
+        let Some(task) = poller.next_queued() else { break };
+        lead.work();
+        task.run_polling(local);
+        if lead.is_over() {
+            return false;
+        }
+    }
+    true
+}
+
+/// The loop is over: nobody will poll its connections any more.
+fn end(server: &Shared, lead: &Lead) {
+    let poller = &server.pollers[lead.home()];
+    // For whoever waits here as well: a successor, should the callbacks of these connections cost this thread
+    // its lead, or a deposed thread that had not looked yet.
+    if let Err(errno) = poller.stop() {
+        server.report(&Error::Server { call: "eventfd write", source: errno.into() });
+    }
+    poller.end_accepting();
+    // Closed before they run, so that they only end.
+    let waiting = poller.end_queue();
+    poller.registry.all().iter().for_each(|conn| {
+        lead.work();
+        conn.close();
+    });
+    for task in waiting {
+        lead.work();
+        task.run();
+    }
+    server.loop_ended(lead.home());
 }
 
 /// One connection's events.
@@ -85,5 +171,15 @@ fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
             Reading::Data | Reading::Nothing | Reading::Closed => return,
             Reading::Eof => return interest::mask_after_eof(&fx),
         }
+    }
+}
+
+/// What a deposed thread does about an event that it has in hand: epoll reports it again, to the successor. Not
+/// so that a masked fd, which is edge-triggered, is writable: that is done here. That one hung up is reported
+/// when it is unmasked. (K3, K6)
+#[cold]
+fn drop_event(conn: &Connection, ready: Ready, local: &Local) {
+    if ready.writable() {
+        output::writable(&Fx::polling(conn, local));
     }
 }

@@ -11,7 +11,8 @@
 //! | [`registration`] | which connection an event is for, and whether it still is |
 //! | [`effects`] | the protocol's effects: what a step does to fd, buffers and callbacks |
 //! | [`accept`] | listeners |
-//! | [`event_loop`] | the polling thread |
+//! | [`event_loop`] | what a thread does that leads a loop |
+//! | [`threads`] | the threads of a server: who leads, who is spare, the watchdog |
 
 pub(crate) mod accept;
 pub(crate) mod effects;
@@ -20,9 +21,7 @@ pub(crate) mod event_loop;
 pub(crate) mod held;
 pub(crate) mod registration;
 pub(crate) mod sys;
-
-/// x
-pub(crate) fn on_polling_thread() -> bool { false }
+pub(crate) mod threads;
 
 #[cfg(test)]
 mod steps;

@@ -97,8 +97,8 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
     fn discard(&self) {
         self.0.discard();
     }
-    fn set_interest(&self, readable: bool, writable: bool) {
-        self.0.set_interest(readable, writable);
+    fn set_interest(&self, readable: bool, writable: bool, edge: bool) {
+        self.0.set_interest(readable, writable, edge);
     }
     fn read_trigger(&self) -> &Trigger {
         self.0.read_trigger()

@@ -33,6 +33,13 @@ pub(crate) type Result<T> = std::result::Result<T, Errno>;
 pub(crate) struct Interest {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// Each change once, instead of again and again while it lasts.
+    pub(crate) edge: bool,
+}
+
+impl Interest {
+    /// A connection at birth.
+    pub(crate) const READABLE: Self = Self { readable: true, writable: false, edge: false };
 }
 
 /// What epoll reported of an fd.
@@ -118,6 +125,9 @@ pub(crate) trait Sys {
     /// A new connection, non-blocking and closed on exec.
     fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Fd, Addr)>;
 
+    /// Waits until one of `epolls` has an event for whoever waits in it, and leaves it there. Whether there is.
+    fn doze(&self, epolls: &[&Self::Epoll], timeout: Duration) -> Result<bool>;
+
     fn signal(&self, wake: &Self::Wake) -> Result<()>;
     fn clear(&self, wake: &Self::Wake) -> Result<()>;
 }
@@ -138,6 +148,7 @@ fn event(interest: Interest, token: u64) -> EpollEvent {
     let mut flags = EpollFlags::empty();
     flags.set(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP, interest.readable);
     flags.set(EpollFlags::EPOLLOUT, interest.writable);
+    flags.set(EpollFlags::EPOLLET, interest.edge);
     EpollEvent::new(flags, token)
 }
 
@@ -204,6 +215,14 @@ impl Sys for NixSys {
             other => other?,
         };
         Ok(())
+    }
+
+    fn doze(&self, epolls: &[&Epoll], timeout: Duration) -> Result<bool> {
+        let mut fds: Vec<_> = epolls.iter().map(|epoll| PollFd::new(epoll.0.as_fd(), PollFlags::POLLIN)).collect();
+        match nix::poll::poll(&mut fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
+            Err(Errno::EINTR) => Ok(false),
+            other => other.map(|ready| ready > 0),
+        }
     }
 
     #[inline]

@@ -117,4 +117,7 @@ impl Condvar {
 
     /// Nothing to do: every waiter looks again anyway.
     pub fn notify_one(&self) {}
+
+    /// The same.
+    pub fn notify_all(&self) {}
 }

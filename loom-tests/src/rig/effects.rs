@@ -92,7 +92,7 @@ impl Effects for World {
         self.use_fd();
         let mut kernel = self.kernel();
         kernel.registered = true;
-        kernel.mask = (true, false);
+        kernel.modify((true, false, false));
         true
     }
 
@@ -301,15 +301,20 @@ impl Effects for World {
         });
     }
 
-    fn set_interest(&self, readable: bool, writable: bool) {
+    fn set_interest(&self, readable: bool, writable: bool, edge: bool) {
         self.use_fd();
+        let wanted = (readable, writable, edge);
         // Safety: under MOD (I1).
-        self.inner.mask.with_mut(|mask| unsafe { *mask = (readable, writable) });
+        let old = self.inner.mask.with_mut(|mask| unsafe { std::mem::replace(&mut *mask, wanted) });
         let mut kernel = self.kernel();
         // ENOENT otherwise: a MOD that was under way when the DEL came, which changes nothing.
-        if kernel.registered {
-            kernel.mask = (readable, writable);
+        if kernel.registered && old != wanted {
+            kernel.modify(wanted);
         }
+    }
+
+    fn shares_epoll(&self) -> bool {
+        self.inner.user.shares
     }
 
     fn read_trigger(&self) -> &Trigger {

@@ -32,8 +32,10 @@ pub struct Kernel {
     pub taken: u64,
     /// The fd is in epoll.
     pub registered: bool,
-    /// The interest mask: readable, writable.
-    pub mask: (bool, bool),
+    /// The interest mask: readable, writable, edge-triggered.
+    pub mask: (bool, bool, bool),
+    /// What an edge-triggered mask has reported since it was set.
+    pub reported: Option<(bool, bool, u64)>,
     /// How often `EPOLL_CTL_DEL` ran.
     pub dels: u32,
     /// The fd is closed or handed back.
@@ -68,8 +70,14 @@ impl Kernel {
         Some(took)
     }
 
-    /// What a level-triggered epoll reports now.
-    pub fn poll(&self) -> Option<Event> {
+    /// `EPOLL_CTL_MOD`: whatever the new mask asks for is reported anew.
+    pub fn modify(&mut self, mask: (bool, bool, bool)) {
+        self.mask = mask;
+        self.reported = None;
+    }
+
+    /// What epoll reports now: level-triggered, the same again; edge-triggered, what has changed.
+    pub fn poll(&mut self) -> Option<Event> {
         if !self.registered {
             return None;
         }
@@ -78,6 +86,13 @@ impl Kernel {
             hup: self.gone,
             writable: self.mask.1 && (self.room > 0 || self.gone),
         };
+        if self.mask.2 {
+            // What the peer did to the socket; its segments are not asked for.
+            let now = Some((self.eof, self.gone, self.room + self.taken));
+            if std::mem::replace(&mut self.reported, now) == now {
+                return None;
+            }
+        }
         (event.readable || event.writable).then_some(event)
     }
 }

@@ -6,7 +6,8 @@
 //! their order is visible to the checkers and part of the outcome.
 //!
 //! Here: the state, its construction, the record and its marks. Beside it: what user code does inside
-//! callbacks (`user`), what a role does (`roles`, and `waits` for those that block), the effects that the
+//! callbacks (`user`), what a role does (`roles`, `waits` for those that block,
+//! `takeover` for two pollers of one epoll), the effects that the
 //! protocol asks for (`effects`) on a socket (`kernel`), and `World::end` (`verify`), which joins tasks,
 //! polls what a level-triggered epoll would report again, checks what must hold for every scenario, and
 //! returns the outcome. Not here: the scenarios.
@@ -14,6 +15,7 @@
 mod effects;
 pub mod kernel;
 mod roles;
+mod takeover;
 mod user;
 mod verify;
 mod waits;
@@ -38,6 +40,8 @@ use pollproof::sync::{Mutex, UnsafeCell};
 use crate::scenario::{Runner, Setup};
 use crate::{Shared, share};
 use kernel::Kernel;
+use takeover::Gate;
+pub use takeover::holds_up;
 pub use user::{Act, User, closes, panics, quiet};
 
 /// What the owner of the serial section keeps.
@@ -96,12 +100,13 @@ struct Inner {
     reader: UnsafeCell<u64>,
     producer: UnsafeCell<()>,
     consumer: UnsafeCell<u64>,
-    mask: UnsafeCell<(bool, bool)>,
+    mask: UnsafeCell<(bool, bool, bool)>,
     fd: UnsafeCell<()>,
     closers_note: UnsafeCell<u32>,
     read_trigger: Trigger,
     write_trigger: Trigger,
     slot: Slot<u32>,
+    gate: Gate,
     callbacks: CloseList<u32>,
     kernel: Unseen<Kernel>,
     record: Unseen<Record>,
@@ -147,12 +152,13 @@ impl World {
                 reader: UnsafeCell::new(0),
                 producer: UnsafeCell::new(()),
                 consumer: UnsafeCell::new(0),
-                mask: UnsafeCell::new((true, false)),
+                mask: UnsafeCell::new((true, false, false)),
                 fd: UnsafeCell::new(()),
                 closers_note: UnsafeCell::new(0),
                 read_trigger: Trigger::new(),
                 write_trigger: Trigger::new(),
                 slot: Slot::default(),
+                gate: Gate::default(),
                 callbacks: CloseList::new(),
                 kernel: Unseen::new(Kernel { room: user.room, ..Kernel::default() }),
                 record: Unseen::default(),

@@ -46,6 +46,8 @@ pub struct User {
     pub passes_on: bool,
     /// Whether the scenario is about output: then who sends, and when, is part of the outcome.
     pub output: bool,
+    /// Whether other threads may poll the same epoll at the same time.
+    pub shares: bool,
     /// Inside OnPrepare.
     pub on_prepare: Act,
     /// Inside OnConnect.
@@ -70,6 +72,7 @@ impl Default for User {
             high: u64::MAX,
             passes_on: false,
             output: false,
+            shares: false,
             on_prepare: quiet,
             on_connect: quiet,
             on_request: quiet,

@@ -15,6 +15,7 @@ mod panics;
 mod pressure;
 mod serial;
 mod shutdown;
+mod takeover;
 mod together;
 mod waits;
 
@@ -36,6 +37,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     buffers::SCENARIOS,
     shutdown::SCENARIOS,
     accepting::SCENARIOS,
+    takeover::SCENARIOS,
     together::SCENARIOS,
 ];
 

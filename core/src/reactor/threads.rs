@@ -1,0 +1,307 @@
+//! The threads of a server: the ones that lead its loops, the spare ones, and the watchdog.
+//!
+//! Who leads, and who succeeds whom, is decided in `protocol::takeover`. Here are the threads that it decides
+//! about: how they start and end, and how the time passes that the protocol knows nothing of.
+//!
+//! The watchdog looks at each loop's heartbeat twice in the time after which a handler counts as stuck. While
+//! nothing moves it looks more and more rarely; when nothing has moved for a while, it sleeps until one of the
+//! pollers' epolls has an event, which costs the pollers nothing. It never makes a poller do more for it than
+//! write its heartbeat.
+
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use super::epoll::Poller;
+use super::event_loop::{self, Desk};
+use crate::error::Error;
+use crate::protocol::takeover::{Crew, Lead, Pulse, Slept, Succession, Watch};
+use crate::shared::Shared;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Arc, Mutex, lock};
+
+/// A spare thread that was not needed for so long ends.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest that the watchdog sleeps by the clock while somebody may be at work.
+const LONGEST_NAP: Duration = Duration::from_millis(40);
+/// After so long without a move it sleeps until there is an event.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The threads of one server.
+pub(crate) struct Threads {
+    crew: Crew,
+    /// How long a handler may take before its thread is replaced.
+    threshold: Option<Duration>,
+    /// Threads that have not ended, the watchdog included.
+    alive: AtomicUsize,
+    handles: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// The server whose callbacks this thread runs, and what it leads.
+struct Post {
+    server: Arc<Shared>,
+    lead: Option<Arc<Lead>>,
+}
+
+thread_local! {
+    static POST: RefCell<Option<Post>> = const { RefCell::new(None) };
+}
+
+impl Threads {
+    pub(crate) fn new(loops: usize, threshold: Option<Duration>, most: usize) -> Self {
+        Self {
+            crew: Crew::new(loops, most),
+            // Looking more often than that would take every thread for stuck that is merely preempted.
+            threshold: threshold.map(|threshold| threshold.max(Duration::from_millis(1))),
+            alive: AtomicUsize::new(0),
+            handles: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Starts the first leader of loop `home`.
+    pub(crate) fn start(&self, server: &Arc<Shared>, home: usize) -> std::io::Result<()> {
+        self.crew.start(home, |lead| begin(server, format!("poller {home}"), move |server| serve(server, Some(lead))))
+    }
+
+    /// Starts the watchdog, if takeovers are wanted.
+    pub(crate) fn watch(&self, server: &Arc<Shared>) -> std::io::Result<()> {
+        match self.threshold {
+            Some(threshold) => begin(server, "watchdog".to_owned(), move |server| watch(server, threshold)),
+            None => Ok(()),
+        }
+    }
+
+    /// How often a thread was replaced.
+    pub(crate) fn takeovers(&self) -> u64 {
+        self.crew.successions()
+    }
+
+    /// Every loop is over: threads that wait to be needed end.
+    pub(crate) fn close(&self) {
+        self.crew.close();
+    }
+
+    /// Threads that have not ended.
+    pub(crate) fn alive(&self) -> usize {
+        // Ordering: Acquire, partner: the Release of `Leaving::drop`.
+        self.alive.load(Ordering::Acquire)
+    }
+
+    /// Joins the threads that have ended, or are about to.
+    pub(crate) fn join(&self) {
+        let all = self.alive() == 0;
+        let ended: Vec<_> = lock(&self.handles).extract_if(.., |thread| all || thread.is_finished()).collect();
+        for thread in ended {
+            // One that panicked has reported it.
+            let _ = thread.join();
+        }
+    }
+
+    /// Ends `lead` and has another thread go on, if one is there or can be started. Any thread. (K1, K5)
+    fn succeed(&self, server: &Arc<Shared>, lead: &Arc<Lead>) -> Succession {
+        let mut failed = None;
+        let outcome = self.crew.succeed(lead, || {
+            let started = begin(server, "spare poller".to_owned(), |server| serve(server, None));
+            failed = started.err();
+            failed.is_none()
+        });
+        if let Some(source) = failed {
+            server.report(&Error::Server { call: "clone", source });
+        }
+        outcome
+    }
+}
+
+/// If the calling thread leads a loop, it hands it over to a spare thread at once, and may then block as long as
+/// it likes. Does nothing on other threads, on one that was deposed already, where takeovers are not wanted, and
+/// where nobody is left to take over: then the watchdog tries again. Whether somebody else polls from here on.
+/// Does not block. (K1, K5)
+pub(crate) fn hand_over_before_blocking() -> bool {
+    let post = POST.with_borrow(|post| {
+        let post = post.as_ref()?;
+        Some((post.server.clone(), post.lead.clone()?))
+    });
+    let Some((server, lead)) = post else { return true };
+    if server.threads.threshold.is_none() {
+        return false;
+    }
+    let _ = server.threads.succeed(&server, &lead);
+    lead.is_over()
+}
+
+/// Whether the calling thread leads the loop `home` of a server, and will look at its queue before it waits.
+pub(crate) fn leads(home: usize) -> bool {
+    POST.with_borrow(|post| {
+        let lead = post.as_ref().and_then(|post| post.lead.as_ref());
+        lead.is_some_and(|lead| lead.home() == home && !lead.is_over())
+    })
+}
+
+/// Whether the calling thread polls, for whichever server: none of these waits for a peer.
+pub(crate) fn on_polling_thread() -> bool {
+    POST.with_borrow(Option::is_some)
+}
+
+/// Whether the calling thread runs callbacks of `server`, so that waiting for those to end would be for ever.
+pub(crate) fn on_thread_of(server: &Arc<Shared>) -> bool {
+    POST.with_borrow(|post| post.as_ref().is_some_and(|post| Arc::ptr_eq(&post.server, server)))
+}
+
+/// Counts a thread out, also when it panics.
+struct Leaving(Arc<Shared>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let server = &self.0;
+        POST.set(None);
+        // Ordering: Release, partner `alive`.
+        server.threads.alive.fetch_sub(1, Ordering::Release);
+        drop(lock(&server.state));
+        server.changed.notify_all();
+    }
+}
+
+fn begin(server: &Arc<Shared>, name: String, body: impl FnOnce(&Arc<Shared>) + Send + 'static) -> std::io::Result<()> {
+    let shared = server.clone();
+    // Ordering: Relaxed: before the thread is there.
+    server.threads.alive.fetch_add(1, Ordering::Relaxed);
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        let leaving = Leaving(shared);
+        POST.set(Some(Post { server: leaving.0.clone(), lead: None }));
+        body(&leaving.0);
+    });
+    match thread {
+        Ok(thread) => {
+            let mut handles = lock(&server.threads.handles);
+            // Spare threads come and go: their handles need not be kept.
+            handles.retain(|thread| !thread.is_finished());
+            handles.push(thread);
+            Ok(())
+        }
+        Err(error) => {
+            // Ordering: Relaxed: it was never there.
+            server.threads.alive.fetch_sub(1, Ordering::Relaxed);
+            Err(error)
+        }
+    }
+}
+
+/// A thread that leads, and waits to lead again: until every loop is over, or it is not needed. (K2)
+fn serve(server: &Arc<Shared>, first: Option<Arc<Lead>>) {
+    let post = |lead| POST.with_borrow_mut(|post| post.as_mut().map(|post| post.lead = lead));
+    let mut desk = None;
+    let mut newcomer = first.is_none();
+    let mut next = first;
+    loop {
+        let lead = match next.take() {
+            Some(lead) => lead,
+            None => match wait(server, std::mem::take(&mut newcomer)) {
+                Some(lead) => lead,
+                None => return,
+            },
+        };
+        post(Some(lead.clone()));
+        event_loop::run(server, &lead, desk.get_or_insert_with(Desk::new));
+        post(None);
+    }
+}
+
+fn wait(server: &Shared, newcomer: bool) -> Option<Arc<Lead>> {
+    let until = Instant::now() + PATIENCE;
+    server.threads.crew.next(newcomer, |wake, roster| {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return (roster, Slept::Enough);
+        }
+        let woken = wake.wait_timeout(roster, left);
+        (woken.unwrap_or_else(std::sync::PoisonError::into_inner).0, Slept::Awake)
+    })
+}
+
+/// The watchdog: replaces a thread that has been with one event for `threshold`. (K4)
+fn watch(server: &Arc<Shared>, threshold: Duration) {
+    let threads = &server.threads;
+    let tick = threshold / Watch::LOOKS;
+    let mut watches: Vec<(Arc<Lead>, Watch)> =
+        (0..server.pollers.len()).map(|home| (threads.crew.lead_of(home), Watch::default())).collect();
+    let (mut nap, mut quiet) = (tick, Duration::ZERO);
+    while !server.wait_until(Some(Instant::now() + nap), |state| state.running.is_empty()) {
+        let mut moves = false;
+        for (home, (lead, watch)) in watches.iter_mut().enumerate() {
+            if lead.is_over() {
+                (*lead, *watch) = (threads.crew.lead_of(home), Watch::default());
+            }
+            moves |= match watch.look(lead.pulse()) {
+                Pulse::Resting => false,
+                Pulse::Moving => true,
+                Pulse::Stuck => {
+                    let _ = threads.succeed(server, lead);
+                    true
+                }
+            };
+        }
+        if moves {
+            (nap, quiet) = (tick, Duration::ZERO);
+            continue;
+        }
+        quiet += nap;
+        nap = (nap * 2).min(LONGEST_NAP.max(tick));
+        // A beat that came just after the look would be missed until the next event, so that is not waited for
+        // for ever. A kernel that refuses leaves the watchdog its clock.
+        if quiet >= QUIET && Poller::doze(&server.pollers, QUIET) == Ok(true) {
+            (nap, quiet) = (tick, Duration::ZERO);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::{Io, Server};
+
+    #[test]
+    fn a_thread_that_hands_over_may_block_at_once() {
+        let (entered, enters) = channel();
+        let (go, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let handler = move |io: &mut Io<'_>| {
+            if io.data() == b"block" {
+                hand_over_before_blocking();
+                // It has nothing to hand over any more.
+                hand_over_before_blocking();
+                entered.send(()).expect("the test waits");
+                assert!(lock(&gate).recv().is_err(), "nothing is ever sent");
+            }
+            io.write(io.data());
+            io.consume(io.data().len());
+        };
+        // The watchdog would come too late for this test.
+        let builder = Server::builder().takeover(Some(Duration::from_secs(100)));
+        let server = builder.on_request(handler).bind("127.0.0.1:0").expect("a port");
+        server.spawn().expect("threads");
+        let client = |request: &[u8]| {
+            let mut stream = TcpStream::connect(server.local_addr().tcp().expect("TCP")).expect("a connection");
+            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+            stream.write_all(request).expect("a write");
+            stream
+        };
+        let mut blocked = client(b"block");
+        enters.recv_timeout(Duration::from_secs(20)).expect("the request");
+        let mut answer = [0; 5];
+        client(b"other").read_exact(&mut answer).expect("served by the successor");
+        assert_eq!(server.stats().takeovers, 1);
+        drop(go);
+        blocked.read_exact(&mut answer).expect("its own answer");
+        // Elsewhere it does nothing.
+        hand_over_before_blocking();
+        assert_eq!(server.stats().takeovers, 1);
+        let ended = server.shutdown(Duration::from_secs(20)).expect("a shutdown");
+        assert_eq!((ended.cut, ended.left), (0, 0));
+    }
+}
