@@ -231,7 +231,7 @@ impl Gather {
         }
         self.spill.truncate(self.spill_len);
         self.spill.advance(skip(self.spill_len));
-        into.push(self.spill.split().freeze());
+        into.push(std::mem::take(&mut self.spill).freeze());
         debug_assert_eq!(sent, 0, "more was sent than there was");
         self.free();
         self.clear();
