@@ -2,7 +2,8 @@
 //!
 //! For: everything that runs models: the suite, the `race` CLI, `cargo xtask verify` and `guards`. Neither
 //! loom nor shuttle can be stopped from inside, and a deadlock under loom aborts the process, so
-//! whatever may hang or fail runs in a child, and the child is killed when its time is up.
+//! whatever may hang or fail runs in a child, and the child is killed when its time is up. That time is the
+//! processor's, not the clock's: what else the machine does changes no verdict and no chosen bound.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -17,6 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use nix::time::ClockId;
+use nix::unistd::Pid;
 
 use crate::plan::{Build, Plan};
 use crate::record::root;
@@ -29,6 +32,9 @@ pub const FAILED: i32 = 101;
 /// How many children run at a time.
 pub const PARALLEL: usize = 2;
 
+/// A child that uses no processor for so long is taken to sleep for ever.
+const ASLEEP: Duration = Duration::from_secs(60);
+
 /// How a child ended.
 #[derive(Clone, Debug)]
 pub enum End {
@@ -38,7 +44,7 @@ pub enum End {
     Failed(Report),
     /// It ended without a report: an abort, a sanitizer's exit, a signal.
     Crashed(ExitStatus),
-    /// Its time was up.
+    /// It was killed, having used so much processor time.
     Hung(Duration),
 }
 
@@ -77,7 +83,7 @@ impl Run {
                 report.failure.as_deref().unwrap_or("no message")
             ),
             End::Crashed(status) => format!("crashed: {status}{said}"),
-            End::Hung(after) => format!("hung: killed after {} s{said}", after.as_secs()),
+            End::Hung(after) => format!("hung: killed after {:.1} s of processor time{said}", after.as_secs_f64()),
         }
     }
 }
@@ -87,18 +93,26 @@ impl Run {
 pub struct Driver {
     binary: PathBuf,
     env: Vec<(OsString, OsString)>,
+    asleep: Duration,
 }
 
 impl Driver {
     /// The driver of a binary that is built already.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), env: Vec::new() }
+        Self { binary: binary.into(), env: Vec::new(), asleep: ASLEEP }
     }
 
     /// Sets an environment variable for the children.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets how long a child may use no processor; a minute unless this says otherwise.
+    #[must_use]
+    pub fn asleep(mut self, limit: Duration) -> Self {
+        self.asleep = limit;
         self
     }
 
@@ -139,7 +153,8 @@ impl Driver {
         Ok(Self::new(binary))
     }
 
-    /// Runs one plan of one model in a child process, and kills it when `limit` has passed.
+    /// Runs one plan of one model in a child process, and kills it when it has used `limit` of processor
+    /// time, all its threads together, or sleeps for ever.
     ///
     /// # Errors
     ///
@@ -153,14 +168,16 @@ impl Driver {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("{} cannot be started", self.binary.display()))?;
-        let Output { status, stdout, stderr } = watch(child, limit)?;
+        let Output { status, stdout, stderr } = watch(child, limit, self.asleep)?;
         let report = stdout.lines().last().and_then(|line| serde_json::from_str::<Report>(line).ok());
         let end = match (status, report) {
-            (None, _) => End::Hung(limit),
-            (Some(status), Some(report)) if status.success() && report.failure.is_none() => End::Passed(report),
-            (Some(status), Some(report)) if status.code() == Some(FAILED) => End::Failed(report),
-            (Some(status), _) if status.code() == Some(2) => anyhow::bail!("{}", stderr.trim_end()),
-            (Some(status), _) => End::Crashed(status),
+            (Ended::Killed(after), _) => End::Hung(after),
+            (Ended::Itself(status), Some(report)) if status.success() && report.failure.is_none() => {
+                End::Passed(report)
+            }
+            (Ended::Itself(status), Some(report)) if status.code() == Some(FAILED) => End::Failed(report),
+            (Ended::Itself(status), _) if status.code() == Some(2) => anyhow::bail!("{}", stderr.trim_end()),
+            (Ended::Itself(status), _) => End::Crashed(status),
         };
         Ok(Run { end, stderr })
     }
@@ -212,26 +229,37 @@ pub fn plain_cargo() -> Command {
     cargo
 }
 
-/// What a child wrote; its status is missing if it was killed.
+/// How a child came to its end.
+enum Ended {
+    Itself(ExitStatus),
+    Killed(Duration),
+}
+
+/// What a child wrote, and how it ended.
 struct Output {
-    status: Option<ExitStatus>,
+    status: Ended,
     stdout: String,
     stderr: String,
 }
 
-fn watch(mut child: Child, limit: Duration) -> anyhow::Result<Output> {
-    let deadline = Instant::now() + limit;
+fn watch(mut child: Child, limit: Duration, asleep: Duration) -> anyhow::Result<Output> {
     let stdout = drain(child.stdout.take());
     let stderr = drain(child.stderr.take());
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(child.id().try_into()?))?;
+    let (mut used, mut woke) = (Duration::ZERO, Instant::now());
     let mut nap = Duration::from_micros(500);
     let status = loop {
         if let Some(status) = child.try_wait()? {
-            break Some(status);
+            break Ended::Itself(status);
         }
-        if Instant::now() >= deadline {
+        let now = Duration::from(clock.now()?);
+        if now > used {
+            (used, woke) = (now, Instant::now());
+        }
+        if used >= limit || woke.elapsed() >= asleep {
             child.kill()?;
             child.wait()?;
-            break None;
+            break Ended::Killed(used);
         }
         std::thread::sleep(nap);
         nap = (nap * 2).min(Duration::from_millis(20));

@@ -21,6 +21,7 @@ const SCENARIOS: &[Scenario] = &[
     toy("selftest-hidden-assertion", true, hidden_assertion),
     toy("selftest-data-race", false, data_race),
     toy("selftest-deadlock", true, deadlock),
+    toy("selftest-asleep", false, asleep),
     toy("selftest-endless", false, endless),
 ];
 
@@ -105,6 +106,13 @@ fn deadlock(setup: &Setup) -> String {
         roles,
     );
     String::new()
+}
+
+/// Sleeps for ever, behind the checker's back.
+fn asleep(_: &Setup) -> String {
+    loop {
+        std::thread::park();
+    }
 }
 
 /// Never ends, and never meets the checker again.

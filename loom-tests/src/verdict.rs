@@ -16,7 +16,7 @@ use crate::scenario::{Model, Order};
 /// Repeats of a model on plain threads, both spawn orders together.
 pub const REPEATS: u64 = 10_000;
 
-/// A run of the suite that takes longer hangs.
+/// A run of the suite that takes more processor time hangs.
 pub const LIMIT: Duration = Duration::from_secs(600);
 
 /// What an unbounded exploration must not show.

@@ -90,6 +90,13 @@ fn a_model_that_hangs_is_killed() {
 }
 
 #[test]
+fn a_model_that_sleeps_for_ever_is_killed() {
+    let driver = driver().asleep(Duration::from_millis(300));
+    let run = driver.run("selftest-asleep", Order::Forward, plan(), LIMIT).unwrap();
+    assert!(matches!(run.end, End::Hung(used) if used < LIMIT));
+}
+
+#[test]
 fn a_plan_of_another_build_is_refused() {
     let other = if Build::CURRENT == Build::Std { Plan::Dfs(1) } else { Plan::Threads(1) };
     assert!(driver().run("selftest-two-increments", Order::Forward, other, LIMIT).is_err());

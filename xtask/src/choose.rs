@@ -1,10 +1,12 @@
 //! `cargo xtask verify --choose`: the one thing that sets bounds by time.
 //!
 //! For each model: unbounded if that ends in time in both spawn orders, else the largest preemption bound
-//! that does; then shuttle's depth-first search, or random and PCT where it does not end. What was seen is
-//! what gets committed, so look at the difference before you do.
+//! that does; then shuttle's depth-first search, or random and PCT where it does not end. Time is the
+//! processor's, so a busy machine chooses the same. What was seen is what gets committed, so look at the
+//! difference before you do.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use loom_tests::driver::{Driver, End, in_parallel};
@@ -18,12 +20,11 @@ use pollproof_models::show::bar;
 
 /// Depth-first searches with more schedules are given up.
 const DFS_MOST: u64 = 2_000_000;
-/// What a depth-first search may take.
-const DFS_LIMIT: Duration = Duration::from_secs(4);
 /// Schedules of the random and of the PCT scheduler.
-const SCHEDULES: u64 = 10_000;
-/// What they may take.
-const RANDOM_LIMIT: Duration = Duration::from_secs(600);
+const SCHEDULES: u64 = 100_000;
+/// What shuttle may take for one run. The numbers of schedules are the limit, so that a choice does not depend
+/// on the machine; a run that takes longer than this hangs.
+const HANGS: Duration = Duration::from_secs(600);
 /// No bound above this is tried; a model that ends at it and not unbounded has a loop that never ends.
 const BOUND_MOST: u8 = 12;
 
@@ -32,9 +33,9 @@ pub fn run(names: &[String], seconds: u64) -> anyhow::Result<bool> {
     let selected = select(names)?;
     let loom = Driver::build(Build::Loom)?;
     let shuttle = Driver::build(Build::Shuttle)?;
-    let mut file = Scenarios::load()?;
+    let file = Mutex::new(Scenarios::load()?);
     let bar = bar(selected.len());
-    let records = in_parallel(&selected, |model| {
+    let results = in_parallel(&selected, |model| {
         bar.set_message(model.id());
         let record = choose(&loom, &shuttle, *model, Duration::from_secs(seconds));
         match &record {
@@ -43,25 +44,24 @@ pub fn run(names: &[String], seconds: u64) -> anyhow::Result<bool> {
             Err(error) => bar.suspend(|| println!("{}: {error:#}", model.id())),
         }
         bar.inc(1);
-        record
+        let Ok(record) = record? else { return Ok(false) };
+        // After each model, so that a run that is stopped keeps what it has.
+        put(&mut file.lock().unwrap_or_else(PoisonError::into_inner), record)?;
+        Ok(true)
     });
     bar.finish_and_clear();
-    let mut good = true;
-    for record in records {
-        match record? {
-            Ok(record) => {
-                file.models.retain(|old| old.id != record.id);
-                file.models.push(record);
-            }
-            Err(_) => good = false,
-        }
-    }
-    let order: Vec<String> = models(loom_tests::all()).iter().map(Model::id).collect();
-    file.models.retain(|record| order.contains(&record.id));
-    file.models.sort_by_key(|record| order.iter().position(|id| *id == record.id));
-    file.save()?;
+    let file = file.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!("{} models are recorded in {}", file.models.len(), Scenarios::PATH);
-    Ok(good)
+    results.into_iter().collect::<anyhow::Result<Vec<bool>>>().map(|all| all.iter().all(|good| *good))
+}
+
+/// Replaces one record and writes the file: the models that there are, in their order.
+fn put(file: &mut Scenarios, record: ModelRecord) -> anyhow::Result<()> {
+    let order: Vec<String> = models(loom_tests::all()).iter().map(Model::id).collect();
+    file.models.retain(|old| old.id != record.id && order.contains(&old.id));
+    file.models.push(record);
+    file.models.sort_by_key(|record| order.iter().position(|id| *id == record.id));
+    file.save()
 }
 
 /// loom in both spawn orders at one bound.
@@ -153,19 +153,21 @@ fn search(
     model: Model,
     record: &mut ModelRecord,
 ) -> anyhow::Result<Result<BTreeSet<String>, String>> {
-    let run = shuttle.run(&record.id, Order::Forward, Plan::Dfs(DFS_MOST), DFS_LIMIT)?;
+    let run = shuttle.run(&record.id, Order::Forward, Plan::Dfs(DFS_MOST), HANGS)?;
     match run.end {
         End::Passed(report) if report.complete => {
             record.shuttle = ShuttleRecord::Dfs { schedules: report.executions, outcomes: report.outcomes.len() };
             return Ok(Ok(report.outcomes));
         }
-        End::Passed(_) | End::Hung(_) => {}
-        End::Failed(_) | End::Crashed(_) => return Ok(Err(format!("shuttle's search: {}", run.failure()))),
+        End::Passed(_) => {}
+        End::Failed(_) | End::Crashed(_) | End::Hung(_) => {
+            return Ok(Err(format!("shuttle's search: {}", run.failure())));
+        }
     }
     let seed = seed(&record.id);
     let mut reached = BTreeSet::new();
     for (order, plan) in random_and_pct(SCHEDULES, seed) {
-        let run = shuttle.run(&model.id(), order, plan, RANDOM_LIMIT)?;
+        let run = shuttle.run(&model.id(), order, plan, HANGS)?;
         match run.passed() {
             Ok(report) => reached.extend(report.outcomes.iter().cloned()),
             Err(failure) => return Ok(Err(format!("shuttle's {plan}: {failure}"))),

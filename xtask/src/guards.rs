@@ -15,7 +15,7 @@ use loom_tests::scenario::{Model, Order, models};
 use loom_tests::verdict;
 use pollproof_models::show::{bar, table};
 
-/// A mutant that takes longer hangs: the models of the suite end well within this.
+/// A mutant that takes more processor time hangs: the models of the suite end well within this.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The environment variable by which a mutation build is told which guard to drop.

@@ -62,13 +62,13 @@ struct Verify {
     /// Explores the bounded models again, for long, and writes loom-tests/deep.toml.
     #[arg(long)]
     deep: bool,
-    /// With --choose: what loom may take for one spawn order.
-    #[arg(long, default_value_t = 10, requires = "choose")]
+    /// With --choose: how much processor time loom may take for one spawn order.
+    #[arg(long, default_value_t = 5, requires = "choose")]
     seconds: u64,
-    /// With --deep: what loom may take for one attempt.
+    /// With --deep: how much processor time loom may take for one spawn order of one attempt.
     #[arg(long, default_value_t = 10, requires = "deep")]
     minutes: u64,
-    /// With --deep: when to begin no further attempt.
+    /// With --deep: when to begin no further attempt, by the clock.
     #[arg(long, default_value_t = 180, requires = "deep")]
     total_minutes: u64,
     /// With --choose or --deep: only these scenarios or models.

@@ -32,7 +32,7 @@ fn closed(found: Snapshot) -> Closed {
 
 /// The acceptor's first step: OnPrepare and the ADD. `true` when the fd is registered. (S2, D1)
 pub fn register<E: Effects + ?Sized>(fx: &E) -> bool {
-    if fx.on_prepare() == Ran::Panicked {
+    if fx.on_prepare() == Ran::Panicked && guard("register.panic-closes", true) {
         let _ = close_held(fx);
     }
     let found = fx.word().begin_register();
@@ -60,7 +60,8 @@ pub fn connect<E: Effects + ?Sized>(fx: &E) {
         let _ = close_held(fx);
     }
     let mut found = word.end_connect().without(CONNECTING);
-    if guard("connect.hand-over", found.closing()) && fx.on_disconnect() == Ran::Panicked {
+    let panicked = guard("connect.hand-over", found.closing()) && fx.on_disconnect() == Ran::Panicked;
+    if panicked && guard("connect.disconnect-panic-closes", true) {
         found = close_held(fx);
     }
     fx.run_task(found);

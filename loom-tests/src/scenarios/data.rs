@@ -48,7 +48,7 @@ pub const SCENARIOS: &[Scenario] = &[
         chapter: "Nothing lost",
         clauses: &["N3", "N5", "C1"],
         sentence: "Two pollers that bring data and the same hup: the bytes before the hup are handled, the hup is taken once.",
-        runners: &[Inline],
+        runners: &[Inline, Spawned],
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());

@@ -36,6 +36,23 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "two-closes-with-detach",
+        chapter: "Detach",
+        clauses: &["D3", "C1", "D1"],
+        sentence: "Two user closes and a detach at once: at most one close is first, one DEL, and the fd goes to who was promised it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            setup.race(|| {}, vec![world.closer(), world.closer(), world.role(|w| w.detach())]);
+            let outcome = world.end();
+            assert!(outcome.matches(":First").count() <= 1, "{outcome}");
+            assert!(outcome.contains("del 1"), "{outcome}");
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "detach-against-detach",
         chapter: "Detach",
         clauses: &["D3"],

@@ -70,6 +70,25 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "handler-set-after-hup",
+        chapter: "Handlers",
+        clauses: &["C6", "R2", "S4"],
+        sentence: "A first handler set after send-then-close, against a user close: called at most once, and one end.",
+        runners: &[Inline, Spawned],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { handler: false, ..User::default() });
+            world.data();
+            world.hup();
+            assert_eq!(world.close_callbacks(), 0, "closed, and nobody attended");
+            setup.race(|| {}, vec![world.role(|w| w.set_handler(1)), world.closer()]);
+            let outcome = world.end();
+            assert!(world.requests() <= 1, "{outcome}");
+            assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "half-packet-and-new-handler",
         chapter: "Handlers",
         clauses: &["R1", "N4"],
