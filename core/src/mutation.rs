@@ -14,6 +14,7 @@ pub const SITES: &[&str] = &[
     "process.retake-closing",
     "process.retake-choked",
     "process.choked",
+    "process.still-high",
     "process.fill",
     "process.read-on",
     "process.retake-shutdown",

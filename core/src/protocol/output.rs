@@ -84,15 +84,16 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
     let word = fx.word();
     let mut lost = false;
     loop {
-        // Set after this look, it is found by the release, or by whoever consumes next.
-        let high = !direct && word.begin_send().any(HIGH);
+        if !direct {
+            let _ = word.begin_send();
+        }
         match fx.send(direct) {
             Sent::Partly => {
-                let low = high && guard("output.relieve-parked", fx.output_low());
+                let found = word.park();
+                let low = found.any(HIGH) && guard("output.relieve-parked", fx.output_low());
                 if low {
                     let _ = word.unchoke();
                 }
-                let found = word.park();
                 if found.any(WAITW) {
                     fx.write_trigger().reach(fx.sent());
                 }

@@ -166,11 +166,12 @@ fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
             return Drained::Dry(rest_reading(fx, at, || fx.unread().is_none()));
         };
         if fx.output_high() && !at.closed() {
-            if guard("process.choked", fx.word().choke().any(OUT)) {
+            // A consumer that parks after this finds it; what one sent before is counted by now.
+            if guard("process.choked", fx.word().choke().any(OUT)) && guard("process.still-high", fx.output_high()) {
                 let _ = rest_reading(fx, at, || true);
                 return Drained::Choked;
             }
-            // Nobody is there to clear it: the output is through.
+            // Nobody may be there to clear it.
             at = fx.word().unchoke().without(HIGH);
             continue;
         }
