@@ -163,9 +163,11 @@ fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
         }
         let last = at.closing();
         let Some(before) = fx.unread().filter(|unread| fx.progress(|own| own.due(*unread, last))) else {
+            fx.keep_unread();
             return Drained::Dry(rest_reading(fx, at, || fx.unread().is_none()));
         };
         if fx.output_high() && !at.closed() {
+            fx.keep_unread();
             // A consumer that parks after this finds it; what one sent before is counted by now.
             if guard("process.choked", fx.word().choke().any(OUT)) && guard("process.still-high", fx.output_high()) {
                 let _ = rest_reading(fx, at, || true);
