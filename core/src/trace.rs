@@ -10,7 +10,7 @@
 //! | `connect` | debug | `connection`: its OnConnect is over |
 //! | `request` | trace | `connection`, `bytes`: OnRequest is about to be called |
 //! | `close` | debug | `connection`, `reason`: `peer`, `half-close`, `user`, `shutdown` or `detach` |
-//! | `panic` | error | `connection`, `callback`, `message` |
+//! | `panic` | error | `connection`, `callback`, `payload` |
 //! | `handler error` | warn | `connection`, `callback`, `error` |
 //! | `takeover` | warn | `poller`: a spare thread took over from one whose handler has not come back |
 //! | `out of fds` | warn | `error`: accepting pauses |
@@ -49,7 +49,7 @@ events! {
     /// A connection is over; `word` is its last value.
     DEBUG "close" close(connection: u64, word: Snapshot) => { connection, reason = reason(word) }
     /// A callback panicked.
-    ERROR "panic" panic(connection: u64, callback: &'static str, message: &str) => { connection, callback, message }
+    ERROR "panic" panic(connection: u64, callback: &'static str, payload: &str) => { connection, callback, payload }
     /// A callback returned an error.
     WARN "handler error" handler_error(connection: u64, callback: &'static str, error: &(dyn std::error::Error + 'static)) =>
         { connection, callback, error }
