@@ -212,3 +212,31 @@ fn out_of_fds_is_told_and_counted_once_and_over_without_any_connections_end() {
     drop(server);
     assert_eq!(errors.iter().collect::<Vec<_>>(), ["accept4: Too many open files (os error 24)"]);
 }
+
+/// Holds its poller up until it is let go.
+struct Blocks(Mutex<Receiver<()>>);
+
+impl Step for Blocks {
+    fn request(&self, io: &mut Io<'_>) {
+        if io.data() == b"block" {
+            self.0.lock().expect("whole").recv_timeout(LONG).expect("the test lets it go");
+        }
+        echo(io);
+    }
+}
+
+#[test]
+fn a_takeover_is_told_and_counted() {
+    let ear = listen();
+    let (go, gate) = channel();
+    let (server, _events) = telling(1, Blocks(Mutex::new(gate)));
+    let mut stuck = client(&server);
+    std::io::Write::write_all(&mut stuck, b"block").expect("a write");
+    ear.until("WARN takeover: poller=0");
+    assert!(server.stats().takeovers >= 1);
+    ping(client(&server), b"served meanwhile");
+    go.send(()).expect("it waits");
+    let mut answer = [0; 5];
+    std::io::Read::read_exact(&mut stuck, &mut answer).expect("an answer");
+    end(&server);
+}
