@@ -122,7 +122,10 @@ impl Task {
         let Some((conn, step)) = self.0.take() else { return };
         let fx = local.map_or_else(|| Fx::on_runner(&conn), |local| Fx::polling(&conn, local));
         match step {
-            Step::Connect => lifecycle::connect(&fx),
+            Step::Connect => {
+                lifecycle::connect(&fx);
+                crate::trace::connect(conn.id());
+            }
             Step::Section(at) => process::run(&fx, at),
             Step::Resumed => process::run(&fx, fx.word().look()),
         }

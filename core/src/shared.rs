@@ -206,3 +206,29 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::atomic::AtomicU64;
+
+    #[test]
+    fn a_report_is_counted_and_a_hook_that_panics_is_left_alone() {
+        let told = Arc::new(AtomicU64::new(0));
+        let hears = told.clone();
+        let hook = move |_: &Error| {
+            // Ordering: Relaxed: one thread.
+            hears.fetch_add(1, Ordering::Relaxed);
+            panic!("on purpose");
+        };
+        let settings = Settings { hook: Some(Box::new(hook)), ..Settings::default() };
+        let shared = settings.shared(None).expect("a poller");
+        let (callback, connection) = ("on_request", 1);
+        shared.report(&Error::Handler { callback, connection, source: "it failed".into() });
+        shared.report(&Error::Panicked { callback, connection, message: "it panicked".to_owned() });
+        shared.report(&Error::Closed { call: "send", connection });
+        let stats = shared.stats();
+        assert_eq!((stats.handler_errors, stats.panics), (1, 1));
+        // Ordering: Relaxed: one thread.
+        assert_eq!(told.load(Ordering::Relaxed), 3);
+    }
+}

@@ -127,30 +127,39 @@ fn open(target: &Target) -> io::Result<Socket> {
 }
 
 /// A connected socket, non-blocking, and who is at its other end: the first of the resolved addresses of
-/// `address` that answers. Blocks up to `timeout`, resolving a name not counted: that takes what it takes,
-/// and leaves less for the rest.
+/// `address` that answers. Blocks up to `timeout`, except for looking a name up: that takes what it takes, and
+/// leaves less for the rest.
 pub(crate) fn connect(address: &str, timeout: Duration, options: &SocketOptions) -> Result<(OwnedFd, Addr)> {
     let begun = Instant::now();
     let targets = resolve("dial", address)?;
-    let mut source = io::Error::from(ErrorKind::TimedOut);
+    connect_any(&targets, timeout.saturating_sub(begun.elapsed()), options).map_err(|source| {
+        let address = address.to_owned();
+        // One with a number of the kernel's says that the kernel gave up by itself.
+        if source.kind() == ErrorKind::TimedOut && source.raw_os_error().is_none() {
+            Error::DialTimeout { address, timeout }
+        } else {
+            Error::Dial { address, source }
+        }
+    })
+}
+
+/// Connects to the first of `targets` that answers; the error is that of the last one tried.
+fn connect_any(targets: &[Target], timeout: Duration, options: &SocketOptions) -> io::Result<(OwnedFd, Addr)> {
+    let begun = Instant::now();
+    let mut result = Err(ErrorKind::TimedOut.into());
     for (index, target) in targets.iter().enumerate() {
         let left = timeout.saturating_sub(begun.elapsed());
         if left.is_zero() {
-            source = ErrorKind::TimedOut.into();
-            break;
+            return Err(ErrorKind::TimedOut.into());
         }
         // Shared out evenly, so that an address which does not answer leaves time for the next.
         let share = left / (targets.len() - index) as u32;
-        match connect_one(target, share, options) {
-            Ok(fd) => return Ok((fd, target.shown.clone())),
-            Err(error) => source = error,
+        result = connect_one(target, share, options).map(|fd| (fd, target.shown.clone()));
+        if result.is_ok() {
+            break;
         }
     }
-    let address = address.to_owned();
-    if source.kind() == ErrorKind::TimedOut && source.raw_os_error().is_none() {
-        return Err(Error::DialTimeout { address, timeout });
-    }
-    Err(Error::Dial { address, source })
+    result
 }
 
 /// Connects to one address, in at most `timeout`; an error of the kind `TimedOut` without a number of the
@@ -186,5 +195,44 @@ fn connect_unix(socket: &Socket, target: &Target, timeout: Duration) -> io::Resu
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        let listening = || {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = listener.local_addr().expect("its address");
+            (listener, address)
+        };
+        let (full, silent) = listening();
+        // Room for one in the queue, and one in it.
+        SockRef::from(&full).listen(0).expect("a shorter queue");
+        let _first = TcpStream::connect(silent).expect("a connection");
+        let (gone, refusing) = listening();
+        drop(gone);
+        let (_listener, answering) = listening();
+        let targets = |all: &[std::net::SocketAddr]| -> Vec<_> {
+            all.iter().map(|addr| Target { kernel: (*addr).into(), shown: Addr::Tcp(*addr) }).collect()
+        };
+        let connect = |all: &[std::net::SocketAddr], timeout| {
+            let begun = Instant::now();
+            (connect_any(&targets(all), timeout, &SocketOptions::default()), begun.elapsed())
+        };
+        let timeout = Duration::from_millis(1_000);
+        let (found, took) = connect(&[refusing, silent, answering], timeout);
+        assert_eq!(found.expect("one answers").1, Addr::Tcp(answering));
+        assert!(took.as_millis() >= 499, "half of the time was the silent one's: {took:?}");
+        let (found, _) = connect(&[silent, refusing], timeout);
+        assert_eq!(found.expect_err("none answers").kind(), ErrorKind::ConnectionRefused);
+        let (found, took) = connect(&[refusing, silent], timeout);
+        assert_eq!(found.expect_err("none answers").kind(), ErrorKind::TimedOut);
+        assert!(took.as_millis() >= 999, "all of the time that was left: {took:?}");
     }
 }

@@ -10,7 +10,7 @@
 //! | `connect` | debug | `connection`: its OnConnect is over |
 //! | `request` | trace | `connection`, `bytes`: OnRequest is about to be called |
 //! | `close` | debug | `connection`, `reason`: `peer`, `half-close`, `user`, `shutdown` or `detach` |
-//! | `panic` | error | `connection`, `callback`, `message` |
+//! | `panic` | error | `connection`, `callback`, `payload` |
 //! | `handler error` | warn | `connection`, `callback`, `error` |
 //! | `takeover` | warn | `poller`: a spare thread took over from one whose handler has not come back |
 //! | `out of fds` | warn | `error`: accepting pauses |
@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::Addr;
+use crate::protocol::process::Unread;
 use crate::protocol::word::Snapshot;
 
 /// Defines an event as a function: one that tells, and one that is empty.
@@ -44,22 +45,27 @@ events! {
     DEBUG "dial" dial(connection: u64, peer: &Addr, poller: usize) => { connection, %peer, poller }
     /// OnConnect is over, or was skipped.
     DEBUG "connect" connect(connection: u64) => { connection }
-    /// OnRequest is about to be called, with this many bytes unread.
-    TRACE "request" request(connection: u64, bytes: usize) => { connection, bytes }
+    /// OnRequest is about to be called; `unread` is only asked when somebody listens.
+    TRACE "request" request(connection: u64, unread: impl FnOnce() -> Unread) =>
+        { connection, bytes = left(unread()) }
     /// A connection is over; `word` is its last value.
     DEBUG "close" close(connection: u64, word: Snapshot) => { connection, reason = reason(word) }
     /// A callback panicked.
-    ERROR "panic" panic(connection: u64, callback: &'static str, message: &str) => { connection, callback, message }
+    ERROR "panic" panic(connection: u64, callback: &'static str, payload: &str) => { connection, callback, payload }
     /// A callback returned an error.
     WARN "handler error" handler_error(connection: u64, callback: &'static str, error: &(dyn std::error::Error + 'static)) =>
         { connection, callback, error }
     /// A spare thread took over poller `poller`.
-    #[allow(dead_code, reason = "the takeover calls it")]
     WARN "takeover" takeover(poller: usize) => { poller }
     /// Accepting pauses: there is no file descriptor left.
     WARN "out of fds" out_of_fds(error: &std::io::Error) => { %error }
     /// Accepting pauses: there are as many connections as there may be.
     INFO "full" full(limit: u32) => { limit }
+}
+
+#[cfg(feature = "tracing")]
+fn left(unread: Unread) -> u64 {
+    unread.produced - unread.consumed
 }
 
 /// Why a connection ended, as far as its last word tells.

@@ -107,28 +107,38 @@ fn servers_share_a_port_if_all_of_them_ask_for_it() {
     servers.iter().for_each(end);
 }
 
+/// Waits until `done`.
+fn wait_for(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn at_the_limit_clients_wait_until_a_connection_ends() {
-    let server = Server::builder().max_connections(2).on_request(echo).bind(LOCAL).expect("a port");
-    server.spawn().expect("a thread");
+    // The first and the accepting poller are the same: the end of the second connection is another thread's.
+    let server = Server::builder().pollers(2).max_connections(2).on_request(echo).bind(LOCAL).expect("a port");
+    server.spawn().expect("threads");
     let mut clients: Vec<_> = (0..4).map(|_| client(&server)).collect();
     ping(&mut clients[0], b"in");
     ping(&mut clients[1], b"in");
-    let deadline = Instant::now() + LONG;
-    while server.stats().accept_pauses == 0 {
-        assert!(Instant::now() < deadline, "it never pauses");
-        std::thread::yield_now();
-    }
+    wait_for("it never pauses", || server.stats().accept_pauses == 1);
     for round in 1..=2 {
         // Those that wait are connected, and may send; they are the next, each as soon as one leaves.
         assert_eq!((server.stats().open, server.stats().accepted), (2, 1 + round));
         drop(clients.remove(0));
         ping(&mut clients[1], b"my turn");
+        wait_for("it never pauses again", || server.stats().accept_pauses == 1 + round);
     }
     assert_eq!(server.stats().accepted, 4);
-    // Below the limit the listener is in epoll again.
     clients.clear();
-    (0..3).for_each(|_| ping(client(&server), b"again"));
+    // Below the limit the listener is in epoll again: nothing else tells of a client.
+    for _ in 0..3 {
+        wait_for("they do not end", || server.stats().open == 0);
+        ping(client(&server), b"again");
+    }
     end(&server);
 }
 
@@ -211,11 +221,7 @@ impl Balanced {
             let open = self.0.stats().open;
             drop(client);
             let poller = self.1.recv_timeout(LONG).expect("its OnDisconnect");
-            let deadline = Instant::now() + LONG;
-            while self.0.stats().open == open {
-                assert!(Instant::now() < deadline, "it does not end");
-                std::thread::yield_now();
-            }
+            wait_for("it does not end", || self.0.stats().open < open);
             poller
         };
         clients.into_iter().map(leave).collect()

@@ -36,6 +36,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", what: "clippy finds nothing, std build", run: || clippy(Build::Std) },
     Step { name: "clippy-loom", what: "clippy finds nothing, loom build", run: || clippy(Build::Loom) },
     Step { name: "clippy-shuttle", what: "clippy finds nothing, shuttle build", run: || clippy(Build::Shuttle) },
+    Step { name: "features", what: "pollproof with every feature: clippy, and what can be observed", run: features },
     Step { name: "docs", what: "the documentation builds without a warning", run: docs },
     Step { name: "protocol-alone", what: "pollproof builds without its default features", run: protocol_alone },
     Step { name: "msrv", what: "pollproof builds with the Rust version that it states", run: msrv },
@@ -107,6 +108,13 @@ fn fmt() -> anyhow::Result<Ended> {
 
 fn clippy(build: Build) -> anyhow::Result<Ended> {
     succeed(cargo(build).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+/// What is off by default, and so by the other steps not seen.
+fn features() -> anyhow::Result<Ended> {
+    let package = ["--package", "pollproof", "--all-features"];
+    succeed(cargo(Build::Std).arg("clippy").args(package).args(["--all-targets", "--", "-D", "warnings"]))?;
+    succeed(cargo(Build::Std).args(["test", "--release"]).args(package).args(["--lib", "--test", "observe"]))
 }
 
 fn docs() -> anyhow::Result<Ended> {

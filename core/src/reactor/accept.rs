@@ -227,8 +227,10 @@ fn welcome(server: &Shared, conn: &Connection, local: &Local) {
     let fx = Fx::polling(conn, local);
     let _ = lifecycle::register(&fx);
     match &server.runner {
-        None => lifecycle::connect(&fx),
+        None => {
+            lifecycle::connect(&fx);
+            trace::connect(conn.id());
+        }
         Some(runner) => runner.run(Task::connect(conn.clone())),
     }
-    trace::connect(conn.id());
 }

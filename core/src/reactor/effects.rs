@@ -331,7 +331,8 @@ impl Effects for Fx<'_> {
 
     #[inline]
     fn on_request(&self, last: bool) -> Ran {
-        trace::request(self.conn.place.id, self.view.get());
+        // Safety: TASK.
+        trace::request(self.conn.place.id, || unsafe { self.conn.input.unread() });
         self.conn.server.counters.request(self.conn.place.home);
         // Safety: OnRequest is called under TASK (S1), and a replacement waits in its slot until it is over (R1).
         self.serve("on_request", last, |io| unsafe {

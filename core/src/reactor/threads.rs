@@ -21,6 +21,7 @@ use crate::shared::Shared;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex, lock};
+use crate::trace;
 
 /// A spare thread that was not needed for so long ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -107,6 +108,9 @@ impl Threads {
             failed = started.err();
             failed.is_none()
         });
+        if outcome == Succession::Appointed {
+            trace::takeover(lead.home());
+        }
         if let Some(source) = failed {
             server.report(&Error::Server { call: "clone", source });
         }
