@@ -1,7 +1,8 @@
 //! `cargo xtask verify --deep`: the bounded models again, for as long as one is willing to wait.
 //!
-//! Climbs from the committed bound until an attempt does not end in time. Where a further preemption adds
-//! no execution, the model has no more of them, and the unbounded exploration is tried.
+//! Climbs from the committed bound until an attempt does not end in time, which is the processor's. Where a
+//! further preemption adds no execution, the model has no more of them, and the unbounded exploration is
+//! tried: it must reach the same in both spawn orders, and everything that shuttle has reached.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use loom_tests::plan::{Bound, Build};
 use loom_tests::record::{Committed as _, Deep, DeepRecord, ModelRecord, Scenarios};
 use loom_tests::report::Report;
 use loom_tests::scenario::Model;
+use loom_tests::verdict::ORDERS_DIFFER;
 use pollproof_models::scenarios::select;
 
 use crate::choose::{Attempt, attempt};
@@ -84,6 +86,11 @@ fn climb(
                 break;
             }
             Attempt::Ended(reports) => {
+                if next == Bound::Unbounded
+                    && let Err(failure) = complete(&reports, record)
+                {
+                    return Ok(Err(failure));
+                }
                 let before = deep.executions;
                 take(&mut deep, next, &reports, record);
                 next = match next {
@@ -95,6 +102,17 @@ fn climb(
         }
     }
     Ok(Ok(deep))
+}
+
+/// What an exploration without a bound must show.
+fn complete([forward, reverse]: &[Report; 2], record: &ModelRecord) -> Result<(), String> {
+    if forward.outcomes != reverse.outcomes {
+        return Err(ORDERS_DIFFER.to_owned());
+    }
+    match record.beyond_loom.iter().find(|outcome| !forward.outcomes.contains(*outcome)) {
+        Some(outcome) => Err(format!("shuttle reached `{outcome}`, loom, unbounded, did not")),
+        None => Ok(()),
+    }
 }
 
 fn take(deep: &mut DeepRecord, bound: Bound, reports: &[Report; 2], record: &ModelRecord) {
