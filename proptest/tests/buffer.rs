@@ -2,6 +2,7 @@
 //!
 //! Not here: how much memory they take (`core/tests/buffer_memory.rs`), and two threads (`loom-tests`).
 #![cfg(not(any(loom, shuttle)))]
+#![allow(clippy::disallowed_types, reason = "the strategies of proptest are built from them; nothing here is explored")]
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -106,7 +106,10 @@ impl World {
     /// Runs the sections that used up their budget, as the poller's queue does. Answers whether there was one.
     fn serve_queue(&self) -> bool {
         let mut any = false;
-        while self.inner.user.passes_on {
+        if !self.inner.user.passes_on {
+            return any;
+        }
+        loop {
             let mut waiting = lock(&self.inner.passed_on);
             if *waiting == 0 {
                 break;
