@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::handler::Outcome;
 use crate::io::Io;
 use crate::protocol::lifecycle;
-use crate::protocol::word::HANDLER;
+use crate::protocol::word::{FINAL, HANDLER};
 use crate::reactor::effects::Fx;
 use crate::reactor::threads;
 use crate::reader::Reader;
@@ -99,7 +99,8 @@ impl Connection {
             }
             // Without a handler, the section is owned for the length of a poller's step. Once the connection is
             // over it is owned for ever.
-            if conn.word.look().any(crate::protocol::word::FINAL) {
+            if conn.word.look().any(FINAL) {
+                // Ordering: Release, partner: the swap above.
                 conn.reader.store(false, Ordering::Release);
                 return Err(Error::Closed { call: "reader", connection: self.id() });
             }

@@ -363,13 +363,17 @@ proptest! {
     fn a_link_is_a_queue(steps in prop::collection::vec(any::<Option<u8>>(), 0..200)) {
         let (link, alive, mut model) = (Link::new(), Rc::new(()), VecDeque::new());
         for step in steps {
-            // Safety: one thread.
             match step {
-                Some(value) => unsafe {
-                    link.push((value, alive.clone()));
+                Some(value) => {
+                    // Safety: one thread, so one producer.
+                    unsafe { link.push((value, alive.clone())) };
                     model.push_back(value);
-                },
-                None => unsafe { prop_assert_eq!(link.pop().map(|(value, _)| value), model.pop_front()) },
+                }
+                None => {
+                    // Safety: one thread, so one consumer.
+                    let popped = unsafe { link.pop() };
+                    prop_assert_eq!(popped.map(|(value, _)| value), model.pop_front());
+                }
             }
             prop_assert_eq!(Rc::strong_count(&alive), 1 + model.len());
         }
