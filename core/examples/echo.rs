@@ -1,8 +1,7 @@
 //! An echo server that counts what happened, and says so when it ends.
 //!
-//! `echo ADDRESS [POLLERS]`, where the address is `host:port` or `unix:` and a path. It prints
-//! `listening=ADDRESS` when clients can come. On SIGINT or SIGTERM it shuts down gracefully, within ten
-//! seconds, and prints one line of counts: every count is `key=value`, so that a script can check them.
+//! `echo ADDRESS [POLLERS]`, as `common` has it. At its end it prints one line of counts: every count is
+//! `key=value`, so that a script can check them.
 
 #![cfg_attr(not(any(loom, shuttle)), allow(clippy::disallowed_types, reason = "nothing here is explored"))]
 
@@ -10,19 +9,22 @@
 fn main() {}
 
 #[cfg(not(any(loom, shuttle)))]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), pollproof::BoxError> {
     echo::main()
 }
 
 #[cfg(not(any(loom, shuttle)))]
+#[path = "common/mod.rs"]
+mod common;
+
+#[cfg(not(any(loom, shuttle)))]
 mod echo {
-    use std::io::Write;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-    use std::time::Duration;
 
-    use nix::sys::signal::{SigSet, Signal};
-    use pollproof::{BoxError, Connection, Handler, Io, Server};
+    use pollproof::{BoxError, Connection, Handler, Io};
+
+    use crate::common;
 
     /// Counted per connection, not per request: the hot path stays bare.
     #[derive(Default)]
@@ -33,7 +35,6 @@ mod echo {
         closed: AtomicU64,
         read: AtomicU64,
         sent: AtomicU64,
-        errors: AtomicU64,
     }
 
     struct Echo(Arc<Counts>);
@@ -74,52 +75,21 @@ mod echo {
         Ok(std::fs::read_dir("/proc/self/fd")?.count() as isize)
     }
 
-    pub(super) fn main() -> Result<(), Box<dyn std::error::Error>> {
-        let mut args = std::env::args().skip(1);
-        let address = args.next().ok_or("usage: echo ADDRESS [POLLERS]")?;
-        let pollers = args.next().map_or(Ok(1), |count| count.parse())?;
-
+    pub(super) fn main() -> Result<(), BoxError> {
         let fds_before = fds()?;
-        // Blocked before any thread starts, so that only `wait` sees them.
-        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-        signals.thread_block()?;
-
         let counts = Arc::new(Counts::default());
-        let errors = counts.clone();
-        let server = Server::builder()
-            .pollers(pollers)
-            .handler(Echo(counts.clone()))
-            .on_error(move |error| {
-                errors.errors.fetch_add(1, Relaxed);
-                eprintln!("{error}");
-            })
-            .bind(&address)?;
-        server.spawn()?;
-        println!("listening={}", server.local_addr());
-        std::io::stdout().flush()?;
-
-        let _ = signals.wait()?;
-        let ended = server.shutdown(Duration::from_secs(10))?;
-        let stats = server.stats();
-        drop(server);
+        // The server is gone when this is over.
+        let ended = common::start(Echo(counts.clone()))?.end()?;
         let fds_left = fds()? - fds_before;
         let count = |count: &AtomicU64| count.load(Relaxed);
         println!(
-            "read={} sent={} accepted={} on_prepare={} on_connect={} on_disconnect={} on_close={} open={} cut={} \
-             left={} stale={} errors={} fds_left={}",
+            "{ended} read={} sent={} on_prepare={} on_connect={} on_disconnect={} on_close={} fds_left={fds_left}",
             count(&counts.read),
             count(&counts.sent),
-            stats.accepted,
             count(&counts.prepared),
             count(&counts.connected),
             count(&counts.disconnected),
             count(&counts.closed),
-            stats.open,
-            ended.cut,
-            ended.left,
-            stats.stale_events,
-            count(&counts.errors),
-            fds_left,
         );
         Ok(())
     }

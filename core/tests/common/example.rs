@@ -1,4 +1,4 @@
-//! The echo example as a process of its own: its counts are those of nobody else.
+//! An example as a process of its own: its counts are those of nobody else.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -12,19 +12,22 @@ use nix::unistd::Pid;
 
 use super::LONG;
 
-/// The example, built with the profile and flags of this test.
-pub fn binary() -> PathBuf {
+/// The example `name`, built with the profile and flags of this test.
+pub fn binary(name: &str) -> PathBuf {
     let deps = std::env::current_exe().expect("this test's path");
     let profile = deps.ancestors().nth(2).expect("target/profile/deps/test").to_owned();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "pollproof", "--example", "echo", "--target-dir"]);
+    cargo.args(["build", "--quiet", "--package", "pollproof", "--example", name, "--target-dir"]);
     cargo.arg(profile.parent().expect("target"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    assert!(cargo.status().expect("cargo").success(), "the example does not build");
-    profile.join("examples/echo")
+    assert!(cargo.status().expect("cargo").success(), "the example {name} does not build");
+    profile.join("examples").join(name)
 }
+
+/// A free port of this machine.
+pub const ANY: &str = "127.0.0.1:0";
 
 /// A running example.
 pub struct Example {
@@ -37,27 +40,32 @@ pub struct Example {
 }
 
 impl Example {
-    /// Runs it with `pollers` polling threads.
+    /// Runs `echo` with `pollers` polling threads.
     pub fn start(pollers: usize) -> Self {
-        Self::command(&[binary().into_os_string()], pollers, false)
+        Self::of("echo", ANY, pollers)
     }
 
-    /// Runs it with at most `fds` file descriptors.
+    /// Runs the example `name` at `address` with `pollers` polling threads.
+    pub fn of(name: &str, address: &str, pollers: usize) -> Self {
+        Self::command(&[binary(name).into_os_string()], address, pollers, false)
+    }
+
+    /// Runs `echo` with at most `fds` file descriptors.
     pub fn with_fds(fds: usize) -> Self {
         let script = format!("ulimit -n {fds}; exec \"$0\" \"$@\"");
-        Self::command(&["sh".into(), "-c".into(), script.into(), binary().into_os_string()], 1, false)
+        Self::command(&["sh".into(), "-c".into(), script.into(), binary("echo").into_os_string()], ANY, 1, false)
     }
 
-    /// Runs it under `tracer`, a command with its arguments.
+    /// Runs `echo` under `tracer`, a command with its arguments.
     pub fn traced(tracer: &[&str]) -> Self {
         let mut words: Vec<OsString> = tracer.iter().map(OsString::from).collect();
-        words.push(binary().into_os_string());
-        Self::command(&words, 1, true)
+        words.push(binary("echo").into_os_string());
+        Self::command(&words, ANY, 1, true)
     }
 
-    fn command(words: &[OsString], pollers: usize, traced: bool) -> Self {
+    fn command(words: &[OsString], address: &str, pollers: usize, traced: bool) -> Self {
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(["127.0.0.1:0", &pollers.to_string()]).stdout(Stdio::piped());
+        command.args(&words[1..]).args([address, &pollers.to_string()]).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the example runs");
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
