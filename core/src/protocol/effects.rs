@@ -88,6 +88,10 @@ pub trait Effects {
         false
     }
 
+    /// The handler is not called now, though there are bytes that it has not seen: they are kept where the next
+    /// owner finds them. Under `TASK`. (N1, O5)
+    fn keep_unread(&self) {}
+
     /// The drain has used up its budget: queues the section behind others, if there is a place for it.
     /// `true` when `TASK` went with it; the caller touches nothing more. Under `TASK`. (F2)
     fn pass_on(&self, _at: Snapshot) -> bool {

@@ -166,6 +166,7 @@ fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
             return Drained::Dry(rest_reading(fx, at, || fx.unread().is_none()));
         };
         if fx.output_high() && !at.closed() {
+            fx.keep_unread();
             if guard("process.choked", fx.word().choke().any(OUT)) {
                 let _ = rest_reading(fx, at, || true);
                 return Drained::Choked;

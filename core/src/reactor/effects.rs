@@ -367,16 +367,20 @@ impl Effects for Fx<'_> {
         self.conn.output.backlog() <= self.conn.server.flow.low_water
     }
 
+    fn keep_unread(&self) {
+        if self.view.get() > 0 {
+            // Safety: TASK.
+            unsafe { self.spill() };
+        }
+    }
+
     fn pass_on(&self, _at: Snapshot) -> bool {
         self.calls.set(self.calls.get() + 1);
         if self.calls.get() < self.conn.server.flow.budget {
             return false;
         }
         self.calls.set(0);
-        if self.view.get() > 0 {
-            // Safety: TASK, by the contract of the trait.
-            unsafe { self.spill() };
-        }
+        self.keep_unread();
         let task = Task::resumed(self.handle.clone());
         match &self.conn.server.runner {
             Some(runner) => runner.run(task),

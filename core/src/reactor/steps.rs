@@ -70,6 +70,9 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
     fn output_low(&self) -> bool {
         self.0.output_low()
     }
+    fn keep_unread(&self) {
+        self.0.keep_unread();
+    }
     fn pass_on(&self, at: Snapshot) -> bool {
         self.0.pass_on(at)
     }
