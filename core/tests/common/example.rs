@@ -1,4 +1,4 @@
-//! The echo example as a process of its own: its counts are those of nobody else.
+//! An example as a process of its own: its counts are those of nobody else.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -12,18 +12,23 @@ use nix::unistd::Pid;
 
 use super::LONG;
 
-/// The example, built with the profile and flags of this test.
+/// The echo example.
 pub fn binary() -> PathBuf {
+    named("echo")
+}
+
+/// Example `name`, built with the profile and flags of this test.
+pub fn named(name: &str) -> PathBuf {
     let deps = std::env::current_exe().expect("this test's path");
     let profile = deps.ancestors().nth(2).expect("target/profile/deps/test").to_owned();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "pollproof", "--example", "echo", "--target-dir"]);
+    cargo.args(["build", "--quiet", "--package", "pollproof", "--example", name, "--target-dir"]);
     cargo.arg(profile.parent().expect("target"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
     assert!(cargo.status().expect("cargo").success(), "the example does not build");
-    profile.join("examples/echo")
+    profile.join("examples").join(name)
 }
 
 /// A running example.
@@ -37,27 +42,36 @@ pub struct Example {
 }
 
 impl Example {
-    /// Runs it with `pollers` polling threads.
+    /// Runs echo with `pollers` polling threads.
     pub fn start(pollers: usize) -> Self {
-        Self::command(&[binary().into_os_string()], pollers, false)
+        Self::start_named("echo", &["127.0.0.1:0", &pollers.to_string()])
+    }
+
+    /// Runs example `name` with `args`, the first of them its address.
+    pub fn start_named(name: &str, args: &[&str]) -> Self {
+        Self::command(&[named(name).into_os_string()], args, false)
     }
 
     /// Runs it with at most `fds` file descriptors.
     pub fn with_fds(fds: usize) -> Self {
         let script = format!("ulimit -n {fds}; exec \"$0\" \"$@\"");
-        Self::command(&["sh".into(), "-c".into(), script.into(), binary().into_os_string()], 1, false)
+        Self::command(
+            &["sh".into(), "-c".into(), script.into(), binary().into_os_string()],
+            &["127.0.0.1:0", "1"],
+            false,
+        )
     }
 
     /// Runs it under `tracer`, a command with its arguments.
     pub fn traced(tracer: &[&str]) -> Self {
         let mut words: Vec<OsString> = tracer.iter().map(OsString::from).collect();
         words.push(binary().into_os_string());
-        Self::command(&words, 1, true)
+        Self::command(&words, &["127.0.0.1:0", "1"], true)
     }
 
-    fn command(words: &[OsString], pollers: usize, traced: bool) -> Self {
+    fn command(words: &[OsString], args: &[&str], traced: bool) -> Self {
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(["127.0.0.1:0", &pollers.to_string()]).stdout(Stdio::piped());
+        command.args(&words[1..]).args(args).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the example runs");
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
@@ -66,6 +80,13 @@ impl Example {
         let mut example = Self { child, out, address, traced, fds_before: 0 };
         example.fds_before = example.fds();
         example
+    }
+
+    /// The next line that it prints.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).expect("a line");
+        line.trim().to_owned()
     }
 
     /// The pid of the example itself.
