@@ -1,4 +1,4 @@
-//! A handler that waits for its output to drain, over real sockets: what came meanwhile is there when it goes on.
+//! A handler that waits, over real sockets: what came meanwhile is there when it goes on.
 
 #![cfg(all(feature = "net", not(any(loom, shuttle))))]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]

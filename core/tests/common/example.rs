@@ -45,27 +45,32 @@ impl Example {
         Self::of("echo", ANY, pollers)
     }
 
+    /// Runs the example `name` with `args`, the first of them its address.
+    pub fn start_named(name: &str, args: &[&str]) -> Self {
+        Self::command(&[binary(name).into_os_string()], args, false)
+    }
+
     /// Runs the example `name` at `address` with `pollers` polling threads.
     pub fn of(name: &str, address: &str, pollers: usize) -> Self {
-        Self::command(&[binary(name).into_os_string()], address, pollers, false)
+        Self::start_named(name, &[address, &pollers.to_string()])
     }
 
     /// Runs `echo` with at most `fds` file descriptors.
     pub fn with_fds(fds: usize) -> Self {
         let script = format!("ulimit -n {fds}; exec \"$0\" \"$@\"");
-        Self::command(&["sh".into(), "-c".into(), script.into(), binary("echo").into_os_string()], ANY, 1, false)
+        Self::command(&["sh".into(), "-c".into(), script.into(), binary("echo").into_os_string()], &[ANY, "1"], false)
     }
 
     /// Runs `echo` under `tracer`, a command with its arguments.
     pub fn traced(tracer: &[&str]) -> Self {
         let mut words: Vec<OsString> = tracer.iter().map(OsString::from).collect();
         words.push(binary("echo").into_os_string());
-        Self::command(&words, ANY, 1, true)
+        Self::command(&words, &[ANY, "1"], true)
     }
 
-    fn command(words: &[OsString], address: &str, pollers: usize, traced: bool) -> Self {
+    fn command(words: &[OsString], args: &[&str], traced: bool) -> Self {
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args([address, &pollers.to_string()]).stdout(Stdio::piped());
+        command.args(&words[1..]).args(args).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the example runs");
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
@@ -74,6 +79,13 @@ impl Example {
         let mut example = Self { child, out, address, traced, fds_before: 0 };
         example.fds_before = example.fds();
         example
+    }
+
+    /// The next line that it prints.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).expect("a line");
+        line.trim().to_owned()
     }
 
     /// The pid of the example itself.
