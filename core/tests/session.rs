@@ -144,7 +144,7 @@ fn a_login_that_is_refused_is_answered_and_closed() {
 
 #[test]
 fn a_login_that_never_comes_ends_by_time_and_holds_up_nobody() {
-    let example = Example::start_named("session", &["127.0.0.1:0", "3000"]);
+    let example = Example::start_named("session", &["127.0.0.1:0", "8000"]);
     let mut silent = client(&example);
     let mut half = client(&example);
     half.write_all(&frame(b"ann rosebud")[..7]).expect("half a login");
