@@ -113,6 +113,13 @@ impl Example {
         assert!(used <= 10, "{why}: it used {used} of 50 ticks");
     }
 
+    /// How much memory it has at present, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        1024 * resident.trim().trim_end_matches(" kB").parse::<u64>().expect("KiB")
+    }
+
     fn fds(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("its fds").count()
     }

@@ -4,6 +4,7 @@
 
 pub mod crowd;
 pub mod example;
+pub mod tool;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
