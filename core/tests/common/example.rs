@@ -50,10 +50,10 @@ impl Example {
         Self::command(&[binary(name).into_os_string()], address, pollers, false)
     }
 
-    /// Runs `echo` with at most `fds` file descriptors.
-    pub fn with_fds(fds: usize) -> Self {
+    /// Runs `echo` with `pollers` polling threads and at most `fds` file descriptors.
+    pub fn with_fds(pollers: usize, fds: usize) -> Self {
         let script = format!("ulimit -n {fds}; exec \"$0\" \"$@\"");
-        Self::command(&["sh".into(), "-c".into(), script.into(), binary("echo").into_os_string()], ANY, 1, false)
+        Self::command(&["sh".into(), "-c".into(), script.into(), binary("echo").into_os_string()], ANY, pollers, false)
     }
 
     /// Runs `echo` under `tracer`, a command with its arguments.
