@@ -79,7 +79,8 @@ impl Dialer {
     /// this returns.
     ///
     /// Any thread, also inside a callback. Blocks until the connection is there, for at most `timeout`: on a
-    /// polling thread that holds up every connection of that poller. Each address that a name stands for is
+    /// polling thread that holds up the other connections of that poller, until a spare thread has taken over
+    /// ([`Builder::takeover`](crate::Builder::takeover)). Each address that a name stands for is
     /// tried in turn, with an even share of the time that is left. Looking a name up is the system's business
     /// and may take longer than `timeout`; use addresses where that matters.
     ///

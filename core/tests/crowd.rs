@@ -48,7 +48,7 @@ fn clients_that_reset_in_the_middle_leave_nothing() {
 #[test]
 fn out_of_fds_it_pauses_keeps_serving_and_recovers() {
     const FDS: usize = 40;
-    let example = Example::with_fds(FDS);
+    let example = Example::with_fds(1, FDS);
     // The kernel takes them all into the listener's queue; the server cannot.
     let mut clients: Vec<_> =
         (0..2 * FDS).map(|_| TcpStream::connect(&example.address).expect("a connection")).collect();

@@ -284,7 +284,8 @@ fn values_that_cannot_be_are_refused() {
 #[test]
 fn out_of_fds_again_and_again_it_recovers_each_time() {
     const FDS: usize = 24;
-    let example = Example::with_fds(FDS);
+    // Half of the connections end on the thread that accepts, and half on the other one, which must wake it.
+    let example = Example::with_fds(2, FDS);
     // So many connections have room.
     let room = FDS - std::fs::read_dir(format!("/proc/{}/fd", example.pid())).expect("its fds").count();
     for round in 0..3_u8 {
@@ -305,9 +306,9 @@ fn out_of_fds_again_and_again_it_recovers_each_time() {
             }
         }
         waits.sort();
-        let median = waits[waits.len() / 2];
         // The pause is 20 ms; who waits for its end waits for most of it.
-        assert!(median < Duration::from_millis(5), "an end does not wake the acceptor: {median:?}");
+        let most = waits[waits.len() * 3 / 4];
+        assert!(most < Duration::from_millis(10), "an end does not wake the acceptor: {most:?}");
         clients.drain(..).for_each(|client| ping(client, b"the last"));
     }
     let mut counts = example.end();

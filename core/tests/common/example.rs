@@ -55,10 +55,11 @@ impl Example {
         Self::start_named(name, &[address, &pollers.to_string()])
     }
 
-    /// Runs `echo` with at most `fds` file descriptors.
-    pub fn with_fds(fds: usize) -> Self {
+    /// Runs `echo` with `pollers` polling threads and at most `fds` file descriptors.
+    pub fn with_fds(pollers: usize, fds: usize) -> Self {
         let script = format!("ulimit -n {fds}; exec \"$0\" \"$@\"");
-        Self::command(&["sh".into(), "-c".into(), script.into(), binary("echo").into_os_string()], &[ANY, "1"], false)
+        let words = ["sh".into(), "-c".into(), script.into(), binary("echo").into_os_string()];
+        Self::command(&words, &[ANY, &pollers.to_string()], false)
     }
 
     /// Runs `echo` under `tracer`, a command with its arguments.
