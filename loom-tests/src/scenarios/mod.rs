@@ -16,6 +16,7 @@ mod pressure;
 mod serial;
 mod shutdown;
 mod takeover;
+mod takeover_connection;
 mod together;
 mod waits;
 
@@ -38,6 +39,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     shutdown::SCENARIOS,
     accepting::SCENARIOS,
     takeover::SCENARIOS,
+    takeover_connection::SCENARIOS,
     together::SCENARIOS,
 ];
 
