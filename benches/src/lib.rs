@@ -6,7 +6,11 @@
 #![deny(missing_docs)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "benchmarks, never inside a checker")]
 
+pub mod alloc;
 pub mod child;
+
+/// The size of one message of the memory measurement, in bytes.
+pub const MESSAGE: usize = 128;
 
 use comfy_table::{CellAlignment, Table, presets};
 

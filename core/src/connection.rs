@@ -134,6 +134,10 @@ pub struct Detached {
 }
 
 impl Connection {
+    /// What one connection takes besides its handler and its buffers, in bytes. For measurements.
+    #[doc(hidden)]
+    pub const SIZE: usize = size_of::<Conn>();
+
     /// A connection that is born owned: the caller holds `TASK` until OnConnect is over. (S2)
     pub(crate) fn new(
         server: Arc<Shared>,
