@@ -1,10 +1,12 @@
 //! An echo server whose allocations are counted, as the child of `idle`.
 //!
 //! It echoes whole messages and leaves the rest unread. For each line on its input it prints how many connections
-//! it has, how many bytes are allocated, and how much memory the process has to itself.
+//! it has, how often it was called, how many bytes are allocated, and how much memory the process has to itself.
 #![deny(missing_docs)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark, never inside a checker")]
 
 use std::io::{BufRead as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anyhow::Context as _;
 use pollproof::{Io, Server};
@@ -14,9 +16,12 @@ use pollproof_benches::alloc::Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
 fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).context("usage: counted ADDRESS")?;
     let handler = |io: &mut Io<'_>| {
+        CALLS.fetch_add(1, Relaxed);
         let whole = io.data().len() / MESSAGE * MESSAGE;
         io.write(&io.data()[..whole]);
         io.consume(whole);
@@ -26,7 +31,7 @@ fn main() -> anyhow::Result<()> {
     println!("listening={}", server.local_addr());
     for line in std::io::stdin().lock().lines() {
         line?;
-        println!("{} {} {}", server.stats().open, Counting::live(), private()?);
+        println!("{} {} {} {}", server.stats().open, CALLS.load(Relaxed), Counting::live(), private()?);
         std::io::stdout().flush()?;
     }
     Ok(())

@@ -28,6 +28,7 @@ const LONG: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, PartialEq)]
 struct Memory {
     open: usize,
+    calls: usize,
     allocated: f64,
     private: f64,
 }
@@ -67,7 +68,7 @@ fn run(server: &Path, connections: usize, unread: usize) -> anyhow::Result<(f64,
     let mut first = [server.connect()?];
     round(&mut first, &message, &mut back)?;
     drop(first);
-    let before = settled(&mut server, 0)?;
+    let before = settled(&mut server, 0, 1)?;
     let mut streams: Vec<TcpStream> = Vec::with_capacity(connections);
     for index in 0..connections {
         streams.push(server.connect()?);
@@ -76,24 +77,32 @@ fn run(server: &Path, connections: usize, unread: usize) -> anyhow::Result<(f64,
     for stream in &mut streams {
         stream.write_all(&message[..unread])?;
     }
-    let after = settled(&mut server, connections)?;
+    let calls = 1 + connections * if unread > 0 { 2 } else { 1 };
+    let after = settled(&mut server, connections, calls)?;
     let each = |before: f64, after: f64| (after - before) / connections as f64;
     Ok((each(before.allocated, after.allocated), each(before.private, after.private)))
 }
 
-/// The server's memory, once it has `open` connections and it changes no more.
-fn settled(server: &mut Server, open: usize) -> anyhow::Result<Memory> {
+/// The server's memory, once it has `open` connections and had `calls` calls, and it changes no more.
+fn settled(server: &mut Server, open: usize, calls: usize) -> anyhow::Result<Memory> {
     let deadline = Instant::now() + LONG;
     let mut last = None;
     loop {
         let answer = server.ask("memory")?;
         let mut words = answer.split_whitespace();
         let mut word = || words.next().with_context(|| format!("it said {answer:?}"));
-        let memory = Memory { open: word()?.parse()?, allocated: word()?.parse()?, private: word()?.parse()? };
-        if memory.open == open && last == Some(memory) {
+        let (open_now, calls_now) = (word()?.parse()?, word()?.parse()?);
+        let memory =
+            Memory { open: open_now, calls: calls_now, allocated: word()?.parse()?, private: word()?.parse()? };
+        if (memory.open, memory.calls) == (open, calls) && last == Some(memory) {
             return Ok(memory);
         }
-        ensure!(Instant::now() < deadline, "{} connections are open, not {open}", memory.open);
+        ensure!(
+            Instant::now() < deadline,
+            "{} connections and {} calls, not {open} and {calls}",
+            memory.open,
+            memory.calls
+        );
         last = Some(memory);
         std::thread::sleep(Duration::from_millis(20));
     }
