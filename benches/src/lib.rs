@@ -1,5 +1,26 @@
 //! Measurements of `pollproof`.
 //!
-//! For: the cost of each transition of the word, and peers side by side on the same machine.
+//! For: what a connection and a request cost, and peers side by side on the same machine. Each measurement is a
+//! binary of its own, `cargo xtask bench NAME`; what they share is here: servers as child processes.
 //! Not for: correctness; a benchmark asserts nothing about the protocol.
 #![deny(missing_docs)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "benchmarks, never inside a checker")]
+
+pub mod alloc;
+pub mod child;
+
+/// The size of one message of the memory measurement, in bytes.
+pub const MESSAGE: usize = 128;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+/// An empty table in Markdown, with a column of names and columns of numbers.
+#[must_use]
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(header.to_vec());
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

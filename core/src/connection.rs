@@ -7,8 +7,6 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 
-use crossbeam_utils::CachePadded;
-
 use crate::addr::Addr;
 use crate::buffer::input::Input;
 use crate::buffer::output::{Batch, Output};
@@ -18,11 +16,10 @@ use crate::io::Io;
 use crate::protocol::close_list::CloseList;
 use crate::protocol::slot::{SharedSlot, Slot};
 use crate::protocol::transitions::Word;
-use crate::protocol::trigger::Trigger;
 use crate::protocol::{lifecycle, word};
 use crate::reactor::effects::Fx;
 use crate::reactor::epoll::Poller;
-use crate::reactor::held::{Exclusive, Held};
+use crate::reactor::held::{Exclusive, Held, LazyTrigger};
 use crate::reactor::registration::Token;
 use crate::reactor::sys::{Interest, Kernel, Sys};
 use crate::shared::{Place, Shared};
@@ -42,16 +39,21 @@ pub(crate) type Request = Box<dyn FnMut(&mut Io<'_>) -> std::result::Result<(), 
 /// An OnDisconnect that was set on its connection.
 pub(crate) type Disconnect = Arc<dyn Fn(&Connection) + Send + Sync>;
 
-/// How long calls wait; there only once somebody has said so.
-#[derive(Debug, Default)]
-struct Limits {
+/// What few connections ever need; there only once somebody has set something of it.
+#[derive(Default)]
+struct Rare {
+    /// How long calls wait.
     read: Limit,
     write: Limit,
+    detached: Option<DetachCallback>,
 }
 
 /// What is behind a [`Connection`].
+///
+/// There are as many of these as connections, most of them idle: what is needed only now and then is behind a
+/// pointer. The word has no cache line of its own: whoever changes it uses what is beside it as well.
 pub(crate) struct Conn {
-    pub(crate) word: CachePadded<Word>,
+    pub(crate) word: Word,
     /// Used under `TASK` or a hold; taken by `finish`.
     pub(crate) fd: Held<Option<<Kernel as Sys>::Fd>>,
     pub(crate) token: Token,
@@ -63,7 +65,6 @@ pub(crate) struct Conn {
     /// epoll's mask in force. Under `MOD`.
     pub(crate) mask: Held<Interest>,
     pub(crate) close_list: CloseList<CloseCallback>,
-    pub(crate) detached: Mutex<Option<DetachCallback>>,
     /// The service has an OnConnect or OnRequest.
     pub(crate) serves: bool,
     /// An OnRequest that replaces the service's, on its way to the owner. (R1)
@@ -72,18 +73,23 @@ pub(crate) struct Conn {
     pub(crate) request: Held<Exclusive<Option<Request>>>,
     /// An OnDisconnect that replaces the service's. (R3)
     pub(crate) disconnect: SharedSlot<Disconnect>,
-    limits: Mutex<Option<Box<Limits>>>,
+    rare: Mutex<Option<Box<Rare>>>,
     /// Somebody reads outside handlers.
     pub(crate) reader: AtomicBool,
-    pub(crate) read_trigger: Trigger,
-    pub(crate) write_trigger: Trigger,
+    pub(crate) read_trigger: LazyTrigger,
+    pub(crate) write_trigger: LazyTrigger,
     peer: Addr,
 }
 
 impl Conn {
     #[inline]
     pub(crate) fn poller(&self) -> &Poller {
-        &self.server.pollers[self.place.home]
+        &self.server.pollers[self.place.home()]
+    }
+
+    /// Who wants the fd back, once.
+    pub(crate) fn take_detached(&self) -> Option<DetachCallback> {
+        lock(&self.rare).as_mut().and_then(|rare| rare.detached.take())
     }
 }
 
@@ -134,6 +140,10 @@ pub struct Detached {
 }
 
 impl Connection {
+    /// What one connection takes besides its handler and its buffers, in bytes. For measurements.
+    #[doc(hidden)]
+    pub const SIZE: usize = size_of::<Conn>();
+
     /// A connection that is born owned: the caller holds `TASK` until OnConnect is over. (S2)
     pub(crate) fn new(
         server: Arc<Shared>,
@@ -145,7 +155,7 @@ impl Connection {
     ) -> Self {
         let serves = service.serves();
         Self(Arc::new(Conn {
-            word: CachePadded::new(Word::new(serves)),
+            word: Word::new(serves),
             fd: Held::new(Some(fd)),
             token,
             place,
@@ -155,15 +165,14 @@ impl Connection {
             output: Output::new(),
             mask: Held::new(Interest::READABLE),
             close_list: CloseList::new(),
-            detached: Mutex::new(None),
             serves,
             slot: Slot::default(),
             request: Held::new(Exclusive::new(None)),
             disconnect: SharedSlot::default(),
-            limits: Mutex::new(None),
+            rare: Mutex::new(None),
             reader: AtomicBool::new(false),
-            read_trigger: Trigger::new(),
-            write_trigger: Trigger::new(),
+            read_trigger: LazyTrigger::default(),
+            write_trigger: LazyTrigger::default(),
             peer,
         }))
     }
@@ -316,7 +325,8 @@ impl Connection {
         let refused = || Err(Error::Closed { call: "detach", connection: self.id() });
         {
             // In place before the word says so: the end may come on another thread at once.
-            let mut slot = lock(&self.0.detached);
+            let mut rare = lock(&self.0.rare);
+            let slot = &mut rare.get_or_insert_default().detached;
             if slot.is_some() {
                 return refused();
             }
@@ -325,23 +335,23 @@ impl Connection {
         if lifecycle::detach(&Fx::new(self)) {
             return Ok(());
         }
-        let unused = lock(&self.0.detached).take();
+        let unused = self.0.take_detached();
         drop(unused);
         refused()
     }
 
     pub(crate) fn change_limits(&self, change: impl FnOnce(&mut Limit, &mut Limit)) {
-        let mut limits = lock(&self.0.limits);
-        let Limits { read, write } = &mut **limits.get_or_insert_default();
+        let mut rare = lock(&self.0.rare);
+        let Rare { read, write, .. } = &mut **rare.get_or_insert_default();
         change(read, write);
     }
 
     pub(crate) fn read_limit(&self) -> Limit {
-        lock(&self.0.limits).as_ref().map_or_else(Limit::default, |limits| limits.read)
+        lock(&self.0.rare).as_ref().map_or_else(Limit::default, |rare| rare.read)
     }
 
     pub(crate) fn write_limit(&self) -> Limit {
-        lock(&self.0.limits).as_ref().map_or_else(Limit::default, |limits| limits.write)
+        lock(&self.0.rare).as_ref().map_or_else(Limit::default, |rare| rare.write)
     }
 }
 

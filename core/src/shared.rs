@@ -48,9 +48,17 @@ pub(crate) struct Shared {
 pub(crate) struct Place {
     pub(crate) id: u64,
     /// Its poller.
-    pub(crate) home: usize,
+    home: u32,
     /// Not accepted, so not counted by the gate.
     pub(crate) dialed: bool,
+}
+
+impl Place {
+    /// Its poller.
+    #[inline]
+    pub(crate) fn home(self) -> usize {
+        self.home as usize
+    }
 }
 
 /// Where a server is in its life.
@@ -115,7 +123,7 @@ impl Shared {
         let id = self.counters.connections.add(1);
         let home = self.balance.pick(id, self.pollers.len(), |index| self.counters.open_on(index));
         self.counters.opened(home);
-        Place { id, home, dialed }
+        Place { id, home: home as u32, dialed }
     }
 
     /// A dialed connection in its place, unless a shutdown has begun. (S2)
@@ -133,14 +141,14 @@ impl Shared {
         }
         self.counters.dialed.add(1);
         let place = self.place(true);
-        trace::dial(place.id, &peer, place.home);
-        let registry = &self.pollers[place.home].registry;
+        trace::dial(place.id, &peer, place.home());
+        let registry = &self.pollers[place.home()].registry;
         Ok(registry.insert(|token| Connection::new(self.clone(), place, token, fd, peer, service)))
     }
 
     /// A connection is over: its fd is closed and its slot is free. (Q1)
     pub(crate) fn one_less(&self, place: Place) {
-        if self.counters.closed(place.home) {
+        if self.counters.closed(place.home()) {
             drop(lock(&self.state));
             self.changed.notify_all();
         }

@@ -169,7 +169,7 @@ fn empty_chunks_own_nothing() {
         });
         assert_eq!(memory.left, 0);
     }
-    assert!(size_of::<Chunks>() <= 80 && size_of::<Link<Bytes>>() <= 24, "what an idle connection has");
+    assert!(size_of::<Chunks>() <= 8 && size_of::<Link<Bytes>>() <= 24, "what an idle connection has");
 }
 
 /// Half a packet is left of much. SPEC: B2, what was consumed is given back.
@@ -181,7 +181,9 @@ fn what_is_left_does_not_keep_the_block_that_it_came_in() {
         chunks.skip(MIB - 100);
         chunks.shrink();
     });
-    assert_eq!((chunks.all(), memory.left), (&[1; 100][..], 100));
+    // The bytes, and what leads to them.
+    assert_eq!(chunks.all(), [1; 100]);
+    assert!((100..=172).contains(&memory.left), "{memory:?}");
 }
 
 #[test]

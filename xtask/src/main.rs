@@ -8,6 +8,7 @@
     reason = "a command-line tool around the checkers, never inside one"
 )]
 
+mod bench;
 mod choose;
 mod deep;
 mod guards;
@@ -41,6 +42,13 @@ enum Command {
     },
     /// The tables in VERIFICATION.md, and the committed files behind them.
     Verify(Verify),
+    /// A measurement, on a machine that does nothing else: idle, instructions.
+    Bench {
+        /// Which one: a binary of `benches/`.
+        name: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
     /// Drops each guard of the protocol in turn and names the model that fails without it.
     Guards {
         /// Only asks whether each committed killer still kills.
@@ -85,6 +93,7 @@ fn main() -> ExitCode {
         Command::Verify(verify) if verify.choose => choose::run(&verify.names, verify.seconds),
         Command::Verify(verify) if verify.deep => deep::run(&verify.names, verify.minutes, verify.total_minutes),
         Command::Verify(verify) => tables::run(verify.check),
+        Command::Bench { name, arguments } => bench::run(&name, &arguments),
         Command::Guards { check, sites } => guards::run(check, &sites),
     };
     match good {

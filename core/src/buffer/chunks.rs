@@ -41,19 +41,25 @@ pub type Slices<'a> = ArrayVec<IoSlice<'a>, RUNS>;
 /// assert_eq!(chunks.skip(2), 2);
 /// assert_eq!(chunks.all(), b"and more");
 /// ```
+///
+/// One pointer, so that a connection which has nothing queued is small.
 #[derive(Default)]
-pub struct Chunks {
+pub struct Chunks(Option<Box<Queue>>);
+
+/// What is queued.
+#[derive(Default)]
+struct Queue {
     /// None of them empty.
     chunks: VecDeque<Bytes>,
     /// The last run, which grows. If there is nothing else, it is also the first.
     tail: BytesMut,
-    /// Of all of them.
+    /// Of all of them. Zero only while something is being appended.
     len: usize,
 }
 
 impl fmt::Debug for Chunks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chunks").field("len", &self.len).field("runs", &self.runs().count()).finish()
+        f.debug_struct("Chunks").field("len", &self.len()).field("runs", &self.runs().count()).finish()
     }
 }
 
@@ -66,86 +72,65 @@ impl Chunks {
     /// How many bytes are queued.
     #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        self.0.as_ref().map_or(0, |queue| queue.len)
     }
 
     /// Whether none are.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.0.is_none()
     }
 
     /// Appends a copy.
     pub fn push_copy(&mut self, bytes: &[u8]) {
-        if self.tail.capacity() - self.tail.len() < bytes.len() {
-            self.make_room(bytes.len());
+        if !bytes.is_empty() {
+            self.0.get_or_insert_default().push_copy(bytes);
         }
-        self.tail.extend_from_slice(bytes);
-        self.len += bytes.len();
     }
 
     /// Appends `bytes`: as they are if they are at least [`LARGE`], else a copy, so that what a small slice
     /// of something large keeps alive does not pile up.
     pub fn push(&mut self, bytes: Bytes) {
-        if bytes.len() < LARGE {
-            return self.push_copy(&bytes);
+        if !bytes.is_empty() {
+            self.0.get_or_insert_default().push(bytes);
         }
-        self.close_tail();
-        self.len += bytes.len();
-        self.chunks.push_back(bytes);
     }
 
     /// Moves everything out of `other` behind what is here.
     pub fn append(&mut self, other: &mut Chunks) {
-        if self.is_empty() {
-            return std::mem::swap(self, other);
-        }
-        let other = std::mem::take(other);
-        for chunk in other.chunks {
-            self.push(chunk);
-        }
-        if other.tail.len() < LARGE {
-            self.push_copy(&other.tail);
-        } else {
-            self.close_tail();
-            self.len += other.tail.len();
-            self.tail = other.tail;
+        match (&mut self.0, other.0.take()) {
+            (_, None) => {}
+            (Some(queue), Some(other)) => queue.append(*other),
+            (empty, other) => *empty = other,
         }
     }
 
     /// The first bytes, as far as they are contiguous; empty if there are none.
     #[inline]
     pub fn front(&self) -> &[u8] {
-        match self.chunks.front() {
-            Some(chunk) => chunk,
-            None => &self.tail,
-        }
+        self.0.as_ref().map_or(&[], |queue| queue.front())
     }
 
     /// The first `n` bytes, contiguous; `None` if there are fewer.
     #[inline]
     pub fn peek(&mut self, n: usize) -> Option<&[u8]> {
-        if n > self.len {
+        if n > self.len() {
             return None;
         }
-        if self.front().len() < n {
-            self.join(n);
-        }
-        self.front().get(..n)
+        self.0.as_mut().map_or(Some(&[]), |queue| queue.joined(n).get(..n))
     }
 
     /// Everything, contiguous.
     pub fn all(&mut self) -> &[u8] {
-        if self.front().len() < self.len {
-            self.join(self.len);
-        }
-        self.front()
+        self.0.as_mut().map_or(&[], |queue| queue.joined(queue.len))
     }
 
     /// Drops the first `n` bytes, or all if there are fewer; returns how many.
     pub fn skip(&mut self, n: usize) -> usize {
-        let skipped = n.min(self.len);
-        self.move_front(skipped, |_| ());
+        let skipped = n.min(self.len());
+        if let Some(queue) = &mut self.0 {
+            queue.move_front(skipped, |_| ());
+        }
         self.consumed(skipped);
         skipped
     }
@@ -153,21 +138,22 @@ impl Chunks {
     /// Takes the first `n` bytes out of the queue; `None` if there are fewer. Nothing is copied if they
     /// are contiguous.
     pub fn take(&mut self, n: usize) -> Option<Bytes> {
-        if n > self.len {
+        if n > self.len() {
             return None;
         }
-        let taken = match self.chunks.front_mut() {
-            Some(chunk) if chunk.len() == n => self.chunks.pop_front().unwrap_or_default(),
-            Some(chunk) if chunk.len() > n => chunk.split_to(n),
-            None => self.tail.split_to(n).freeze(),
-            Some(_) => {
-                let mut joined = BytesMut::with_capacity(n);
-                self.move_front(n, |run| joined.extend_from_slice(run));
-                joined.freeze()
-            }
-        };
+        let taken = self.0.as_mut().map_or_else(Bytes::new, |queue| queue.take(n));
         self.consumed(n);
         Some(taken)
+    }
+
+    /// `n` bytes are out of the runs.
+    fn consumed(&mut self, n: usize) {
+        if let Some(queue) = &mut self.0 {
+            queue.len -= n;
+            if queue.len == 0 {
+                self.0 = None;
+            }
+        }
     }
 
     /// Where the first `needle` at or behind `from` is.
@@ -189,7 +175,98 @@ impl Chunks {
     }
 
     /// Everything in one vector; not copied if it is one run that nobody shares.
-    pub fn into_vec(mut self) -> Vec<u8> {
+    pub fn into_vec(self) -> Vec<u8> {
+        self.0.map_or_else(Vec::new, |queue| queue.into_vec())
+    }
+
+    /// If only a little is left, copies it into memory of its own size, so that what it was a part of can be
+    /// freed. An empty queue has given back everything already. (B2)
+    pub fn shrink(&mut self) {
+        if (1..LARGE).contains(&self.len()) {
+            let mut exact = BytesMut::with_capacity(self.len());
+            self.runs().for_each(|run| exact.extend_from_slice(run));
+            self.replace(exact);
+        }
+    }
+
+    /// The bytes in their order, in as many runs as they lie in.
+    pub fn runs(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().flat_map(|queue| queue.runs())
+    }
+
+    /// Takes `joined` for all that was here; it has the same bytes in one run.
+    pub fn replace(&mut self, joined: BytesMut) {
+        debug_assert_eq!(joined.len(), self.len(), "the same bytes");
+        if let Some(queue) = &mut self.0 {
+            queue.chunks = VecDeque::new();
+            queue.tail = joined;
+        }
+    }
+}
+
+impl Queue {
+    fn push_copy(&mut self, bytes: &[u8]) {
+        if self.tail.capacity() - self.tail.len() < bytes.len() {
+            self.make_room(bytes.len());
+        }
+        self.tail.extend_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        if bytes.len() < LARGE {
+            return self.push_copy(&bytes);
+        }
+        self.close_tail();
+        self.len += bytes.len();
+        self.chunks.push_back(bytes);
+    }
+
+    fn append(&mut self, other: Self) {
+        for chunk in other.chunks {
+            self.push(chunk);
+        }
+        if other.tail.len() < LARGE {
+            self.push_copy(&other.tail);
+        } else {
+            self.close_tail();
+            self.len += other.tail.len();
+            self.tail = other.tail;
+        }
+    }
+
+    #[inline]
+    fn front(&self) -> &[u8] {
+        match self.chunks.front() {
+            Some(chunk) => chunk,
+            None => &self.tail,
+        }
+    }
+
+    /// The front, with at least `n` bytes, of which there are as many.
+    #[inline]
+    fn joined(&mut self, n: usize) -> &[u8] {
+        if self.front().len() < n {
+            self.join(n);
+        }
+        self.front()
+    }
+
+    /// Takes the first `n` bytes, of which there are as many, out of the runs.
+    fn take(&mut self, n: usize) -> Bytes {
+        match self.chunks.front_mut() {
+            Some(chunk) if chunk.len() == n => self.chunks.pop_front().unwrap_or_default(),
+            Some(chunk) if chunk.len() > n => chunk.split_to(n),
+            None => self.tail.split_to(n).freeze(),
+            Some(_) => {
+                let mut joined = BytesMut::with_capacity(n);
+                self.move_front(n, |run| joined.extend_from_slice(run));
+                joined.freeze()
+            }
+        }
+    }
+
+    fn into_vec(mut self) -> Vec<u8> {
         match (self.chunks.len(), self.tail.is_empty()) {
             (0, _) => self.tail.into(),
             (1, true) => self.chunks.pop_front().unwrap_or_default().into(),
@@ -201,30 +278,12 @@ impl Chunks {
         }
     }
 
-    /// If only a little is left, copies it into memory of its own size, so that what it was a part of can be
-    /// freed. An empty queue has given back everything already. (B2)
-    pub fn shrink(&mut self) {
-        if (1..LARGE).contains(&self.len) {
-            let mut exact = BytesMut::with_capacity(self.len);
-            self.runs().for_each(|run| exact.extend_from_slice(run));
-            *self = Self { chunks: VecDeque::new(), len: self.len, tail: exact };
-        }
-    }
-
-    /// The bytes in their order, in as many runs as they lie in.
-    pub fn runs(&self) -> impl Iterator<Item = &[u8]> {
+    fn runs(&self) -> impl Iterator<Item = &[u8]> {
         self.chunks.iter().map(|chunk| &chunk[..]).chain((!self.tail.is_empty()).then_some(&self.tail[..]))
     }
 
     /// Makes room for `more` bytes in the tail. A small tail grows, each time to twice its size; a large one
     /// is closed, so that a long queue is not moved around.
-    /// Takes `joined` for all that was here; it has the same bytes in one run.
-    pub fn replace(&mut self, joined: BytesMut) {
-        debug_assert_eq!(joined.len(), self.len, "the same bytes");
-        self.chunks = VecDeque::new();
-        self.tail = joined;
-    }
-
     #[cold]
     fn make_room(&mut self, more: usize) {
         if self.tail.len() < BLOCK {
@@ -286,14 +345,6 @@ impl Chunks {
                 self.chunks.pop_front();
             }
             n -= count;
-        }
-    }
-
-    /// `n` bytes are out of the runs.
-    fn consumed(&mut self, n: usize) {
-        self.len -= n;
-        if self.len == 0 {
-            *self = Self::default();
         }
     }
 }

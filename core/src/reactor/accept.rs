@@ -128,10 +128,10 @@ impl Acceptor {
                 }
                 let place = server.accepted();
                 self.full = !server.gate.enter().room(limit);
-                trace::accept(place.id, &peer, place.home);
+                trace::accept(place.id, &peer, place.home());
                 let service = self.listening.factory.make();
                 let make = |token| Connection::new(server.clone(), place, token, fd, peer, service);
-                Taken::One(server.pollers[place.home].registry.insert(make))
+                Taken::One(server.pollers[place.home()].registry.insert(make))
             }
             Err(error) => match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EAGAIN) => Taken::Nobody,

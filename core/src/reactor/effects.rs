@@ -30,7 +30,6 @@ use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
 use crate::protocol::word::{ARMED, CLOSING, FRESH, PENDING, Snapshot};
 use crate::runner::Task;
-use crate::sync::lock;
 use crate::trace;
 use crate::waiting;
 
@@ -234,7 +233,7 @@ impl Writing<'_, '_> {
     fn wrote(&self, result: super::sys::Result<usize>) -> Option<usize> {
         match result {
             Ok(count) => {
-                self.0.conn.server.counters.written(self.0.conn.place.home, count);
+                self.0.conn.server.counters.written(self.0.conn.place.home(), count);
                 Some(count)
             }
             Err(Errno::EAGAIN) => Some(0),
@@ -333,7 +332,7 @@ impl Effects for Fx<'_> {
     fn on_request(&self, last: bool) -> Ran {
         // Safety: TASK.
         trace::request(self.conn.place.id, || unsafe { self.conn.input.unread() });
-        self.conn.server.counters.request(self.conn.place.home);
+        self.conn.server.counters.request(self.conn.place.home());
         // Safety: OnRequest is called under TASK (S1), and a replacement waits in its slot until it is over (R1).
         self.serve("on_request", last, |io| unsafe {
             match self.conn.request.get().get_mut() {
@@ -386,7 +385,7 @@ impl Effects for Fx<'_> {
         match &self.conn.server.runner {
             Some(runner) => runner.run(task),
             None => {
-                if let Err(errno) = self.conn.poller().queue(task, !threads::leads(self.conn.place.home)) {
+                if let Err(errno) = self.conn.poller().queue(task, !threads::leads(self.conn.place.home())) {
                     self.report("eventfd write", errno);
                 }
             }
@@ -421,7 +420,7 @@ impl Effects for Fx<'_> {
             });
             (conn.input.free(), conn.output.free(), conn.fd.with_mut(Option::take))
         };
-        let back = if hand_back { lock(&conn.detached).take() } else { None };
+        let back = if hand_back { conn.take_detached() } else { None };
         match (back, fd) {
             (Some(callback), Some(fd)) => {
                 let _ = self.guarded("detach callback", || {
@@ -450,7 +449,7 @@ impl Effects for Fx<'_> {
             Err(Errno::EAGAIN) => return Input::Empty,
             Err(_) => return Input::Gone,
         };
-        self.conn.server.counters.read(self.conn.place.home, count);
+        self.conn.server.counters.read(self.conn.place.home(), count);
         // Safety: `owner` says that TASK is held too.
         if owner && unsafe { inbox.is_drained() } {
             inbox.count(count);
@@ -522,11 +521,13 @@ impl Effects for Fx<'_> {
     }
 
     fn read_trigger(&self) -> &Trigger {
-        &self.conn.read_trigger
+        // Safety: the protocol asks for it to wait under TASK, or when it has found WAITR (T1).
+        unsafe { self.conn.read_trigger.get() }
     }
 
     fn write_trigger(&self) -> &Trigger {
-        &self.conn.write_trigger
+        // Safety: the protocol asks for it to wait under SYNC, or when it has found WAITW (T1).
+        unsafe { self.conn.write_trigger.get() }
     }
 
     fn produced(&self) -> u64 {

@@ -4,6 +4,7 @@
 //! [`Held`] cell is named together with the bit that guards it, and each access says where it has it
 //! from. The facade's cell is underneath, so that a checker sees two accesses that the word did not order.
 
+use crate::protocol::trigger::Trigger;
 use crate::sync::UnsafeCell;
 
 /// A value that is accessed under a bit of the connection's word.
@@ -70,5 +71,31 @@ impl<T> Exclusive<T> {
     #[inline(always)]
     pub(crate) fn get_mut(&mut self) -> &mut T {
         &mut self.0
+    }
+}
+
+/// A trigger that is made when somebody waits for the first time: few connections ever see a thread wait.
+///
+/// Who waits calls [`get`](Self::get) before it sets `WAITR` or `WAITW`, and waits alone, under `TASK` or `SYNC`;
+/// everybody else calls it only after it has found that bit. So whoever finds the trigger missing is the first
+/// waiter, and nobody else is here.
+#[derive(Default)]
+pub(crate) struct LazyTrigger(UnsafeCell<Option<Box<Trigger>>>);
+
+// Safety: it is written once, by the first waiter, before that sets its bit; who reads it is a waiter that came
+// after, ordered by TASK or SYNC, or has found the bit. The word's AcqRel transitions order these (A1).
+unsafe impl Sync for LazyTrigger {}
+
+impl LazyTrigger {
+    /// The trigger.
+    ///
+    /// # Safety
+    ///
+    /// The caller is about to wait under `TASK` (`SYNC`), or has found `WAITR` (`WAITW`) in the word.
+    pub(crate) unsafe fn get(&self) -> &Trigger {
+        // Safety: nobody writes it while somebody else reads, by the caller's promise.
+        let made = self.0.with(|trigger| unsafe { (*trigger).as_deref() });
+        // Safety: as above; it is missing, so nobody has ever waited.
+        made.unwrap_or_else(|| self.0.with_mut(|trigger| unsafe { (*trigger).insert(Box::default()) }))
     }
 }
