@@ -253,6 +253,7 @@ fn gather_one(gather: &mut Gather, steps: Vec<GatherStep>) -> Result<(), TestCas
             GatherStep::Clear => {
                 gather.clear();
                 model.clear();
+                prop_assert_eq!(gather.ack(1), Err(TooMuch { acknowledged: 1, offered: 0 }), "a stale offer");
             }
         }
         prop_assert_eq!((gather.len(), gather.is_empty()), (model.len(), model.is_empty()));
