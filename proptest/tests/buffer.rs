@@ -234,7 +234,8 @@ fn gather_one(gather: &mut Gather, steps: Vec<GatherStep>) -> Result<(), TestCas
             GatherStep::Spare(parts) => {
                 let room = gather.spare();
                 prop_assert!(room.len() >= LEAST_SPARE);
-                let bytes = source.next(room.len().min(300));
+                let offered = room.len();
+                let bytes = source.next(offered.min(300));
                 room[..bytes.len()].copy_from_slice(&bytes);
                 let mut done = 0;
                 for part in parts {
@@ -242,6 +243,9 @@ fn gather_one(gather: &mut Gather, steps: Vec<GatherStep>) -> Result<(), TestCas
                     gather.advance(n);
                     done += n;
                 }
+                let left = offered - done;
+                let over = Err(TooMuch { acknowledged: left + 1, offered: left });
+                prop_assert_eq!(gather.ack(left + 1), over, "what is offered becomes less");
                 model.extend_from_slice(&bytes[..done]);
             }
             GatherStep::MoveRest(amount) => {
@@ -253,6 +257,7 @@ fn gather_one(gather: &mut Gather, steps: Vec<GatherStep>) -> Result<(), TestCas
             GatherStep::Clear => {
                 gather.clear();
                 model.clear();
+                prop_assert_eq!(gather.ack(1), Err(TooMuch { acknowledged: 1, offered: 0 }), "a stale offer");
             }
         }
         prop_assert_eq!((gather.len(), gather.is_empty()), (model.len(), model.is_empty()));

@@ -255,8 +255,10 @@ impl Queue {
     /// Takes the first `n` bytes, of which there are as many, out of the runs.
     fn take(&mut self, n: usize) -> Bytes {
         match self.chunks.front_mut() {
+            _ if n == 0 => Bytes::new(),
             Some(chunk) if chunk.len() == n => self.chunks.pop_front().unwrap_or_default(),
             Some(chunk) if chunk.len() > n => chunk.split_to(n),
+            None if self.len == n => std::mem::take(&mut self.tail).freeze(),
             None => self.tail.split_to(n).freeze(),
             Some(_) => {
                 let mut joined = BytesMut::with_capacity(n);

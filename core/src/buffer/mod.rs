@@ -1,7 +1,7 @@
 //! Bytes on their way: from the poller to a handler (`input`) and from a handler to the kernel
 //! (`output`), one producer and one consumer each.
 //!
-//! The hot path passes through neither: a handler reads from the poller's [`block`] and its reply is
+//! The hot path passes through neither: a handler reads from the poller's `block` and its reply is
 //! sent from where it was gathered. What a handler leaves unread and what the kernel does not take stays
 //! here, and an empty buffer owns no memory.
 //!
