@@ -15,7 +15,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use nix::time::ClockId;
@@ -246,7 +246,8 @@ fn watch(mut child: Child, limit: Duration, asleep: Duration) -> anyhow::Result<
     let stdout = drain(child.stdout.take());
     let stderr = drain(child.stderr.take());
     let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(child.id().try_into()?))?;
-    let (mut used, mut woke) = (Duration::ZERO, Instant::now());
+    // What is counted is naps, not the clock, which jumps when the machine was suspended.
+    let (mut used, mut idle) = (Duration::ZERO, Duration::ZERO);
     let mut nap = Duration::from_micros(500);
     let status = loop {
         if let Some(status) = child.try_wait()? {
@@ -254,14 +255,15 @@ fn watch(mut child: Child, limit: Duration, asleep: Duration) -> anyhow::Result<
         }
         let now = Duration::from(clock.now()?);
         if now > used {
-            (used, woke) = (now, Instant::now());
+            (used, idle) = (now, Duration::ZERO);
         }
-        if used >= limit || woke.elapsed() >= asleep {
+        if used >= limit || idle >= asleep {
             child.kill()?;
             child.wait()?;
             break Ended::Killed(used);
         }
         std::thread::sleep(nap);
+        idle += nap;
         nap = (nap * 2).min(Duration::from_millis(20));
     };
     let text = |reader: std::thread::JoinHandle<Vec<u8>>| {

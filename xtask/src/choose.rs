@@ -82,8 +82,9 @@ pub fn attempt(loom: &Driver, model: Model, bound: Bound, limit: Duration) -> an
         let run = loom.run(&model.id(), order, Plan::Loom(bound), limit)?;
         match run.end {
             End::Passed(report) => reports.push(report),
-            End::Hung(_) => return Ok(Attempt::Late),
-            End::Failed(_) | End::Crashed(_) => {
+            End::Hung(used) if used >= limit => return Ok(Attempt::Late),
+            // Asleep: a deadlock that the checker does not see.
+            End::Hung(_) | End::Failed(_) | End::Crashed(_) => {
                 return Ok(Attempt::Failed(format!("loom {bound}: {}", run.failure())));
             }
         }
