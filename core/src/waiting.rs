@@ -124,9 +124,9 @@ pub(crate) fn flush(conn: &Connection, batch: Batch<'_>, call: &'static str) -> 
     let fx = Fx::flushing(conn, batch);
     loop {
         match output::flush(&fx) {
-            Ok(()) => {
+            Ok(through) => {
                 let flushed = conn.conn().output.flushed();
-                output::end_flush(&fx);
+                output::end_flush(&fx, through);
                 let failed = fx.failed();
                 return if failed { Err(Error::Closed { call, connection }) } else { Ok(flushed) };
             }

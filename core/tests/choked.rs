@@ -6,10 +6,10 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{TryRecvError, channel};
 
-use common::{LONG, client, end};
-use pollproof::{Io, Server};
+use common::{LONG, client, end, to_end};
+use pollproof::{Callbacks, Io, Server};
 
 /// Bytes of each answer: more than the socket takes.
 const ANSWER: usize = 16 << 20;
@@ -45,4 +45,48 @@ fn a_request_that_comes_while_the_output_is_high_is_not_lost() {
     client.read_exact(&mut answer).expect("an answer");
     drop(client);
     end(&server);
+}
+
+/// SPEC: O5, O1
+#[test]
+fn a_send_that_relieves_the_handler_returns_though_the_handler_writes() {
+    const REQUESTS: usize = 3000;
+    let (sender, conns) = channel();
+    let server = Server::builder()
+        .water_marks(0, 1)
+        .handler(Callbacks::new(move |io| Ok(sender.send(io.connection().clone())?)).on_request(|(), io| {
+            io.write(io.data());
+            io.consume(usize::MAX);
+        }))
+        .bind("127.0.0.1:0")
+        .expect("a port");
+    server.spawn().expect("threads");
+    let mut client = client(&server);
+    let conn = conns.recv_timeout(LONG).expect("a connection");
+    // Whatever is under way is above the mark: a request that comes meanwhile waits for the sender to be through.
+    let (stop, stopped) = channel::<()>();
+    let pusher = std::thread::spawn(move || {
+        while stopped.try_recv() == Err(TryRecvError::Empty) {
+            // Never more than the client reads.
+            if conn.backlog() == 0 {
+                conn.send(&[b'-'; 4096]).expect("open");
+            }
+        }
+    });
+    let mut block = vec![0; 1 << 16];
+    for _ in 0..REQUESTS {
+        client.write_all(b"+").expect("a write");
+        loop {
+            let count = client.read(&mut block).expect("an answer");
+            assert!(count > 0, "the end, and not an answer");
+            if block[..count].contains(&b'+') {
+                break;
+            }
+        }
+    }
+    drop(stop);
+    let drained = std::thread::spawn(move || drop(to_end(&mut client)));
+    pusher.join().expect("no panic");
+    end(&server);
+    drained.join().expect("no panic");
 }

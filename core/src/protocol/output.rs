@@ -25,43 +25,57 @@ pub enum Refused {
     Closed,
 }
 
+/// What a consumer that is through leaves to be done, once its thread holds no lock of the output: it runs a
+/// handler, which writes, and would wait for that lock for ever. (O5)
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Through {
+    choked: bool,
+}
+
+impl Through {
+    /// `HIGH` was cleared: an owner that has not left yet finds it clear, else the caller is the owner. (O5)
+    fn go_on<E: Effects + ?Sized>(self, fx: &E) {
+        if self.choked {
+            let found = fx.word().take();
+            if !found.any(TASK) {
+                fx.run_task(found.with(TASK));
+            }
+        }
+    }
+}
+
 /// Begins a flush and sends what the socket takes; the rest is queued, and sent by whoever is the
-/// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`] after
-/// it has waited, if it waits. (O1, O2)
-pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
+/// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`]. (O1, O2)
+pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
     let word = fx.word();
     let found = word.begin_flush();
     let mine = !found.any(OUT);
     if guard("output.one-flusher", found.any(FLUSHING)) {
         // The consumer lock came along with the try: serve it, or the other flusher's bytes stay.
         if mine {
-            consume(fx, false, false);
+            consume(fx, false, false).go_on(fx);
         }
         return Err(Refused::ConcurrentAccess);
     }
     if guard("output.closed", found.closed() || found.any(NOWRITE)) {
-        if mine {
-            end_send(fx);
-        }
-        end_flush(fx);
+        let through = if mine { end_send(fx) } else { Through::default() };
+        end_flush(fx, through);
         return Err(Refused::Closed);
     }
     if mine || !guard("output.one-consumer", true) {
-        consume(fx, true, false);
-    } else {
-        fx.append();
-        let found = word.announce_output();
-        if !found.any(OUT) {
-            consume(fx, false, false);
-        }
+        return Ok(consume(fx, true, false));
     }
-    Ok(())
+    fx.append();
+    let found = word.announce_output();
+    Ok(if found.any(OUT) { Through::default() } else { consume(fx, false, false) })
 }
 
 /// Gives the producer lock back. (O1)
-pub fn end_flush<E: Effects + ?Sized>(fx: &E) {
+pub fn end_flush<E: Effects + ?Sized>(fx: &E, through: Through) {
     let found = fx.word().end_flush();
     leave(fx, found, FLUSHING);
+    through.go_on(fx);
 }
 
 /// The poller's step for a writable fd: it is the consumer iff one is parked. Answers whether it was. (O3)
@@ -71,16 +85,16 @@ pub fn writable<E: Effects + ?Sized>(fx: &E) -> bool {
         return false;
     }
     if guard("output.closed-before-send", found.closed()) {
-        end_send(fx);
+        end_send(fx).go_on(fx);
         return false;
     }
-    consume(fx, false, true);
+    consume(fx, false, true).go_on(fx);
     true
 }
 
 /// The consumer: sends until nothing is left, the socket is full, or it fails. `armed`: the mask asks
 /// for writability.
-fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
+fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Through {
     let word = fx.word();
     let mut lost = false;
     loop {
@@ -100,10 +114,7 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
                 // Parked on a closed connection no event will come; then the release of the mask's lock
                 // ends what is left to end.
                 interest::serve(fx, found);
-                if low {
-                    run_choked(fx);
-                }
-                return;
+                return Through { choked: low };
             }
             Sent::All => {
                 if armed {
@@ -130,33 +141,23 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
             return sent(fx, found);
         }
         if word.retake_send().any(OUT) {
-            return;
+            return Through::default();
         }
     }
 }
 
-fn end_send<E: Effects + ?Sized>(fx: &E) {
+fn end_send<E: Effects + ?Sized>(fx: &E) -> Through {
     let found = fx.word().end_send();
-    sent(fx, found);
+    sent(fx, found)
 }
 
 /// The consumer lock was given back, and `found` is what its release found: a handler that waits for the
 /// output to drain has waited long enough. (O5, H3)
-fn sent<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
+fn sent<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Through {
     let choked = guard("output.relieve", found.any(HIGH));
     if choked {
         let _ = fx.word().unchoke();
     }
     leave(fx, found, OUT);
-    if choked {
-        run_choked(fx);
-    }
-}
-
-/// `HIGH` was cleared: an owner that has not left yet finds it clear, else the caller is the owner. (O5)
-fn run_choked<E: Effects + ?Sized>(fx: &E) {
-    let found = fx.word().take();
-    if !found.any(TASK) {
-        fx.run_task(found.with(TASK));
-    }
+    Through { choked }
 }

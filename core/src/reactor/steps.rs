@@ -157,15 +157,16 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
     let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
     // A flush is under way, so the reader's section rests; its end is the flusher's.
     let flusher = Fx::flushing(&conn, Batch::Run(b"event"));
+    let through = std::cell::OnceCell::new();
     let meanwhile = || {
-        output::flush(&flusher).expect("nobody flushes");
+        assert!(through.set(output::flush(&flusher).expect("nobody flushes")).is_ok());
         drop(receiver.set(detach(&conn)));
     };
     let fx = Meanwhile(Fx::polling(&conn, &local), meanwhile);
     assert_eq!(lifecycle::readable(&fx, false), Reading::Data);
     let receiver = receiver.get().expect("it read");
     assert!(receiver.try_recv().is_err(), "the flusher holds it");
-    output::end_flush(&flusher);
+    output::end_flush(&flusher, through.into_inner().expect("it flushed"));
     assert_eq!(receiver.try_recv().expect("it is over").unread, b"request");
 }
 
@@ -173,7 +174,7 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
 fn a_reply_waits_for_a_flush_of_another_thread() {
     let (conn, mut peer, _server) = connected();
     let flusher = Fx::flushing(&conn, Batch::Run(b"event "));
-    output::flush(&flusher).expect("nobody flushes");
+    let through = output::flush(&flusher).expect("nobody flushes");
     std::thread::scope(|scope| {
         peer.write_all(b"request").expect("a write");
         let conn = &conn;
@@ -185,7 +186,7 @@ fn a_reply_waits_for_a_flush_of_another_thread() {
             assert!(!poller.is_finished(), "the reply did not wait");
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
-        output::end_flush(&flusher);
+        output::end_flush(&flusher, through);
     });
     let mut all = [0; 13];
     peer.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a timeout");

@@ -25,6 +25,11 @@ impl World {
         Box::new(move || act(world))
     }
 
+    /// Whose clone this is: 0 for the main thread, then the roles as listed, `t` for a task.
+    pub fn who(&self) -> char {
+        self.who
+    }
+
     /// A role that closes, as a user.
     pub fn closer(&self) -> Role {
         self.role(|world| {
@@ -197,9 +202,9 @@ impl World {
     /// Flushes `bytes` without waiting. Answers whether they were taken.
     pub fn flush(&self, bytes: u64) -> Result<(), Refused> {
         let role = World { own: bytes, ..self.clone() };
-        output::flush(&role)?;
+        let through = output::flush(&role)?;
         role.record().flushed += bytes;
-        output::end_flush(&role);
+        output::end_flush(&role, through);
         Ok(())
     }
 }

@@ -34,11 +34,11 @@ impl World {
                 role.note(format!("flush:{refused:?}"));
                 None
             }
-            Ok(()) => {
+            Ok(through) => {
                 // Ordering: Acquire, partner: the Release of `append`; this role appended last.
                 let target = role.inner.queued.load(Ordering::Acquire);
                 role.record().flushed += bytes;
-                output::end_flush(&role);
+                output::end_flush(&role, through);
                 let waited = trigger::wait_sent(&role, target, |trigger, ticket| role.sleep(trigger, ticket));
                 let Ok(wake) = waited else {
                     role.note("flush:another waits");

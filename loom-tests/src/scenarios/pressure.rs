@@ -5,6 +5,7 @@ use crate::rig::{User, World};
 use crate::scenario::Runner::Inline;
 use crate::scenario::Scenario;
 use pollproof::protocol::effects::Ran;
+use pollproof::protocol::output::Refused;
 
 /// Answers each segment with one byte.
 fn answers(world: &World) -> Ran {
@@ -15,6 +16,14 @@ fn answers(world: &World) -> Ran {
 /// Answers if it can: somebody may have closed.
 fn answers_if_open(world: &World) -> Ran {
     let _ = world.flush(1);
+    Ran::Done
+}
+
+/// Answers, and finds the producer lock held by another thread at most: it would wait for its own for ever.
+fn answers_beside_role_1(world: &World) -> Ran {
+    if world.flush(1) == Err(Refused::ConcurrentAccess) {
+        assert_ne!(world.who(), '1', "a handler runs inside a flush of its own thread");
+    }
     Ran::Done
 }
 
@@ -142,6 +151,25 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let user = User { room: 9, high: 1, output: true, ..User::default() };
+            let world = World::connected(setup, user);
+            let flusher = world.role(|w| {
+                let _ = w.flush(2);
+            });
+            setup.race(|| {}, vec![flusher, world.role(|w| w.data())]);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "choked-handler-that-writes-against-another-flush",
+        chapter: "Back-pressure",
+        clauses: &["O5", "O1"],
+        sentence: "A flush that relieves a handler is over before it runs it: the handler may write.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let user = User { room: 9, high: 1, output: true, on_request: answers_beside_role_1, ..User::default() };
             let world = World::connected(setup, user);
             let flusher = world.role(|w| {
                 let _ = w.flush(2);
