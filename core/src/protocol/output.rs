@@ -28,6 +28,7 @@ pub enum Refused {
 /// Begins a flush and sends what the socket takes; the rest is queued, and sent by whoever is the
 /// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`] after
 /// it has waited, if it waits. (O1, O2)
+#[inline]
 pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
     let word = fx.word();
     let found = word.begin_flush();
@@ -59,6 +60,7 @@ pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
 }
 
 /// Gives the producer lock back. (O1)
+#[inline]
 pub fn end_flush<E: Effects + ?Sized>(fx: &E) {
     let found = fx.word().end_flush();
     leave(fx, found, FLUSHING);
@@ -80,6 +82,7 @@ pub fn writable<E: Effects + ?Sized>(fx: &E) -> bool {
 
 /// The consumer: sends until nothing is left, the socket is full, or it fails. `armed`: the mask asks
 /// for writability.
+#[inline]
 fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) {
     let word = fx.word();
     let mut lost = false;
@@ -142,6 +145,7 @@ fn end_send<E: Effects + ?Sized>(fx: &E) {
 
 /// The consumer lock was given back, and `found` is what its release found: a handler that waits for the
 /// output to drain has waited long enough. (O5, H3)
+#[inline]
 fn sent<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
     let choked = guard("output.relieve", found.any(HIGH));
     if choked {
