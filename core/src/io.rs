@@ -48,7 +48,7 @@ impl<'a> Io<'a> {
         local: Option<&'a Local>,
         own: &'a mut Own,
         view_len: usize,
-        gather: Gather,
+        gather: Box<Gather>,
         last: bool,
     ) -> Self {
         Self {
@@ -197,10 +197,12 @@ impl<'a> Io<'a> {
     }
 
     /// The handler is through and its reply sent: settles what it consumed, and gives the memory back.
-    #[inline]
-    pub(crate) fn finish(mut self) -> Gather {
-        self.reader.finish();
-        self.writer.into_gather()
+    #[inline(always)]
+    pub(crate) fn finish(self) -> Box<Gather> {
+        // Field by field: the whole is large to move.
+        let Self { mut reader, writer, .. } = self;
+        reader.finish();
+        writer.into_gather()
     }
 
     #[inline]

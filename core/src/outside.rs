@@ -124,7 +124,7 @@ impl Connection {
     /// # Ok(()) }
     /// ```
     pub fn writer(&self) -> Writer<'_> {
-        Writer::new(self, Gather::without_block(), !threads::on_polling_thread())
+        Writer::new(self, Box::new(Gather::without_block()), !threads::on_polling_thread())
     }
 
     /// How long each read may wait; `None`, as at first, for ever. Holds from the next call on.

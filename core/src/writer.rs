@@ -29,14 +29,14 @@ use crate::waiting;
 /// ```
 pub struct Writer<'a> {
     conn: &'a Connection,
-    gather: RefCell<Gather>,
+    gather: RefCell<Box<Gather>>,
     /// A flush may wait for the peer: never on a polling thread.
     waits: bool,
 }
 
 impl<'a> Writer<'a> {
     #[inline]
-    pub(crate) fn new(conn: &'a Connection, gather: Gather, waits: bool) -> Self {
+    pub(crate) fn new(conn: &'a Connection, gather: Box<Gather>, waits: bool) -> Self {
         Self { conn, gather: RefCell::new(gather), waits }
     }
 
@@ -151,7 +151,7 @@ impl<'a> Writer<'a> {
 
     /// The memory that it gathered in.
     #[inline]
-    pub(crate) fn into_gather(self) -> Gather {
+    pub(crate) fn into_gather(self) -> Box<Gather> {
         self.gather.into_inner()
     }
 

@@ -7,6 +7,7 @@
 
 use std::io::{BufRead as _, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use pollproof::{Io, Server};
@@ -26,7 +27,8 @@ fn main() -> anyhow::Result<()> {
         io.write(&io.data()[..whole]);
         io.consume(whole);
     };
-    let server = Server::builder().on_request(handler).bind(&address)?;
+    // A thread that takes over has memory of its own, which is no connection's.
+    let server = Server::builder().takeover(Some(Duration::from_secs(60))).on_request(handler).bind(&address)?;
     server.spawn()?;
     println!("listening={}", server.local_addr());
     for line in std::io::stdin().lock().lines() {

@@ -102,6 +102,7 @@ impl<T> Link<T> {
     /// # Safety
     ///
     /// The caller is the only consumer until this returns, and sees what the consumer before it did.
+    #[inline]
     pub unsafe fn pop(&self) -> Option<T> {
         // Safety: `head` is the consumer's, which the caller is.
         let emptied = self.head.with(|head| unsafe { *head });

@@ -47,6 +47,7 @@ impl Through {
 
 /// Begins a flush and sends what the socket takes; the rest is queued, and sent by whoever is the
 /// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`]. (O1, O2)
+#[inline]
 pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
     let word = fx.word();
     let found = word.begin_flush();
@@ -72,6 +73,7 @@ pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
 }
 
 /// Gives the producer lock back. (O1)
+#[inline]
 pub fn end_flush<E: Effects + ?Sized>(fx: &E, through: Through) {
     let found = fx.word().end_flush();
     leave(fx, found, FLUSHING);
@@ -94,6 +96,7 @@ pub fn writable<E: Effects + ?Sized>(fx: &E) -> bool {
 
 /// The consumer: sends until nothing is left, the socket is full, or it fails. `armed`: the mask asks
 /// for writability.
+#[inline]
 fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Through {
     let word = fx.word();
     let mut lost = false;
@@ -153,6 +156,7 @@ fn end_send<E: Effects + ?Sized>(fx: &E) -> Through {
 
 /// The consumer lock was given back, and `found` is what its release found: a handler that waits for the
 /// output to drain has waited long enough. (O5, H3)
+#[inline]
 fn sent<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Through {
     let choked = guard("output.relieve", found.any(HIGH));
     if choked {

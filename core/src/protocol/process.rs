@@ -36,6 +36,7 @@ impl Progress {
     /// Whether OnRequest is due: there is something unread, and either the handler has not seen as much,
     /// or it has not been told that nothing more will come. So bytes that a peer sent before it closed reach
     /// the handler at least once. (N4, N5)
+    #[inline]
     pub fn due(&self, unread: Unread, last: bool) -> bool {
         let left = unread.produced > unread.consumed;
         let new = !guard("progress.same-bytes", unread.produced <= self.seen);
@@ -43,6 +44,7 @@ impl Progress {
     }
 
     /// OnRequest returned: `before` and `after` are what was unread around it.
+    #[inline]
     pub fn called(&mut self, before: Unread, after: Unread, last: bool) {
         // A handler that consumed something is called again for the rest; one that consumed nothing
         // only for more than it has seen.
@@ -73,6 +75,7 @@ enum Rest {
 
 impl Rest {
     /// Whether the section must be taken again, going by what the release found.
+    #[inline]
     fn is_over(self, found: Snapshot) -> bool {
         let pending = guard("process.retake-pending", found.any(PENDING) && !found.any(USER));
         let closing = guard("process.retake-closing", found.closing());
@@ -111,6 +114,7 @@ enum Drained {
 
 /// Runs the serial section: drain, end, release and look again. `at` is a value of the word that the
 /// owner found after it took `TASK`. (S1, N1, N2, C4)
+#[inline]
 pub fn run<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) {
     let word = fx.word();
     loop {
@@ -149,6 +153,7 @@ fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
 }
 
 /// Calls OnRequest while it is due. (S4)
+#[inline]
 fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
     let mut calls = 0_u32;
     loop {
@@ -201,6 +206,7 @@ fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
 
 /// The owner is about to leave bytes unread, or none. Reading goes on for a handler that wants more than
 /// is read ahead; where nobody will consume, it stops at the limit. (N6)
+#[inline]
 fn rest_reading<E: Effects + ?Sized>(fx: &E, at: Snapshot, nobody_consumes: impl FnOnce() -> bool) -> Snapshot {
     let full = guard("process.fill", fx.input_full()) && nobody_consumes();
     if at.any(FULL) && guard("process.read-on", !full) {
@@ -273,6 +279,7 @@ fn close_if_idle<E: Effects + ?Sized>(fx: &E) -> Result<Snapshot, Rest> {
 
 /// A hold is over: the last one out takes the section of a connection that is to end. `found` is what
 /// the release of `bit` found. (H3)
+#[inline]
 pub(super) fn leave<E: Effects + ?Sized>(fx: &E, found: Snapshot, bit: u32) {
     let now = found.without(bit);
     if now.any(TASK) {

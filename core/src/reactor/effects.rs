@@ -38,12 +38,12 @@ pub(crate) struct Local {
     /// Where it reads to.
     block: RefCell<ReadBlock>,
     /// Where the reply of the handler that it runs is gathered; away while a handler runs.
-    reply: Cell<Option<Gather>>,
+    reply: Cell<Option<Box<Gather>>>,
 }
 
 impl Local {
     pub(crate) fn new() -> Self {
-        Self { block: RefCell::new(ReadBlock::new()), reply: Cell::new(Some(Gather::with_block())) }
+        Self { block: RefCell::new(ReadBlock::new()), reply: Cell::new(Some(Box::new(Gather::with_block()))) }
     }
 
     /// The block, for a handler's view.
@@ -55,7 +55,7 @@ impl Local {
 
 thread_local! {
     /// Where a thread that does not poll gathers the reply of the handler that it runs.
-    static REPLY: Cell<Option<Gather>> = Cell::new(Some(Gather::with_block()));
+    static REPLY: Cell<Option<Box<Gather>>> = Cell::new(Some(Box::new(Gather::with_block())));
 }
 
 /// One party's view of a connection, for one step.
@@ -198,7 +198,7 @@ impl<'a> Fx<'a> {
             unsafe { self.conn.input.collect(own) };
         }
         // Inside another handler the thread's memory is in use.
-        let gather = kept.unwrap_or_else(Gather::without_block);
+        let gather = kept.unwrap_or_else(|| Box::new(Gather::without_block()));
         let mut io = Io::new(self.handle, self.local, own, view, gather, last);
         let panicked = Cell::new(true);
         let ran = self.guarded(callback, || {

@@ -36,6 +36,7 @@ const QUEUE_BATCH: usize = 64;
 pub(crate) struct Desk {
     local: Local,
     events: Events,
+    /// The next one last.
     batch: Vec<(Connection, Ready)>,
 }
 
@@ -85,15 +86,13 @@ fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
             // Ordering: Relaxed: a count for reports.
             poller.stale.fetch_add(stale, Ordering::Relaxed);
         }
-        let mut rest = batch.drain(..);
-        while let Some((conn, ready)) = rest.next() {
+        while let Some((conn, ready)) = batch.pop() {
             lead.work();
             dispatch(&conn, ready, local);
-            if rest.len() > 0 && lead.is_over() {
-                return rest.for_each(|(conn, ready)| drop_event(&conn, ready, local));
+            if !batch.is_empty() && lead.is_over() {
+                return batch.drain(..).rev().for_each(|(conn, ready)| drop_event(&conn, ready, local));
             }
         }
-        drop(rest);
         if pauses.is_some() || incoming {
             if !accept::turn(server, lead, local, incoming) {
                 return;

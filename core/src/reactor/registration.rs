@@ -100,12 +100,12 @@ impl Registry {
         lock(&self.0).slots.iter().filter_map(|slot| slot.entry.clone()).collect()
     }
 
-    /// Looks up a batch of events in one go. Returns how many came for registrations that are over.
+    /// Looks up a batch of events in one go, and leaves the first of them last. Returns how many came for registrations that are over.
     #[inline]
     pub(crate) fn ready(&self, events: &Events, batch: &mut Vec<(Connection, Ready)>, mut other: impl FnMut(u64)) -> u64 {
         let mut stale = 0;
         let slab = lock(&self.0);
-        for (token, ready) in events.iter() {
+        for (token, ready) in events.iter().rev() {
             if token >= super::epoll::LISTENER {
                 other(token);
             } else if let Some(connection) = slab.get(Token(token)) {

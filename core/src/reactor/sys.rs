@@ -84,7 +84,8 @@ impl Events {
         Self { list: vec![EpollEvent::empty(); capacity], len: 0 }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Ready)> + '_ {
+    #[inline]
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, Ready)> + '_ {
         self.list[..self.len].iter().map(|event| (event.data(), Ready(event.events())))
     }
 }
