@@ -194,14 +194,19 @@ fn requests_may_come_byte_by_byte() {
     let mut stream = connect(&example);
     let request = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n\
                    GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let other = connect(&example);
+    let mut others = BufReader::new(&other);
     for byte in request.as_bytes() {
         stream.write_all(std::slice::from_ref(byte)).expect("a byte");
+        // The only poller has read it when it answers what came after.
+        (&other).write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("a request");
+        assert_eq!(answer(&mut others).status, 200);
     }
     let mut reader = BufReader::new(stream);
     assert_eq!(answer(&mut reader), Answer { status: 200, closes: false, body: b"hello".to_vec() });
     assert_eq!(answer(&mut reader), Answer { status: 200, closes: true, body: b"hello\n".to_vec() });
     assert_eq!(reader.read(&mut [0]).expect("the end"), 0);
-    drop(reader);
+    drop((reader, other));
     end(example);
 }
 
@@ -340,7 +345,7 @@ fn an_echo_that_is_not_read_stops_its_sender_and_nobody_else() {
     other.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("a request");
     assert_eq!(answer(&mut BufReader::new(other)).status, 200);
     // And it goes on where it stopped.
-    stream.set_write_timeout(None).expect("no timeout");
+    stream.set_write_timeout(Some(LONG)).expect("a timeout");
     let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
     std::thread::scope(|scope| {
         let (piece, stream) = (&piece, &mut stream);

@@ -234,11 +234,14 @@ fn commands_may_come_byte_by_byte() {
     let example = resp(1);
     let mut stream = connect(&example);
     let requests = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$12\r\nhello\r\nworld\r\n*2\r\n$3\r\nGET\r\n$3\r\nkey\r\nping\r\n";
+    let other = connect(&example);
     for byte in requests {
         stream.write_all(std::slice::from_ref(byte)).expect("a byte");
+        // The only poller has read it when it answers what came after.
+        ask(&other, b"PING\r\n", b"+PONG\r\n");
     }
     ask(&stream, b"", b"+OK\r\n$12\r\nhello\r\nworld\r\n+PONG\r\n");
-    drop(stream);
+    drop((stream, other));
     end(example);
 }
 
