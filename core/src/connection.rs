@@ -17,7 +17,7 @@ use crate::protocol::close_list::CloseList;
 use crate::protocol::slot::{SharedSlot, Slot};
 use crate::protocol::transitions::Word;
 use crate::protocol::{lifecycle, word};
-use crate::reactor::effects::Fx;
+use crate::reactor::fx::Fx;
 use crate::reactor::epoll::Poller;
 use crate::reactor::held::{Exclusive, Held, LazyTrigger};
 use crate::reactor::registration::Token;

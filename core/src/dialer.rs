@@ -16,7 +16,7 @@ use crate::flow::flow_settings;
 use crate::handler::{Factory, Handler, Service, Unserved};
 use crate::options::{Settings, common_settings};
 use crate::protocol::lifecycle;
-use crate::reactor::effects::Fx;
+use crate::reactor::fx::Fx;
 use crate::server::{Server, Shutdown};
 use crate::socket;
 use crate::stats::Stats;

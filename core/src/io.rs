@@ -8,7 +8,7 @@ use std::fmt;
 use crate::buffer::gather::Gather;
 use crate::buffer::input::Own;
 use crate::connection::Connection;
-use crate::reactor::effects::Local;
+use crate::reactor::fx::Local;
 use crate::reader::Reader;
 use crate::writer::Writer;
 

@@ -35,6 +35,8 @@
 //! with the target `pollproof`. Both off by default, and free when off.
 
 #![deny(missing_docs)]
+// For the facade's own reference count, which has to be like std's.
+#![cfg_attr(tsan, feature(arbitrary_self_types, coerce_unsized, dispatch_from_dyn, unsize))]
 // Only in the loom build are all of the facade's types other than std's: there the lint tells them apart.
 #![cfg_attr(not(loom), allow(clippy::disallowed_types, clippy::disallowed_methods))]
 

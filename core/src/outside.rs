@@ -14,7 +14,7 @@ use crate::handler::Outcome;
 use crate::io::Io;
 use crate::protocol::lifecycle;
 use crate::protocol::word::{FINAL, HANDLER};
-use crate::reactor::effects::Fx;
+use crate::reactor::fx::Fx;
 use crate::reactor::threads;
 use crate::reader::Reader;
 use crate::sync::atomic::Ordering;

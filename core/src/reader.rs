@@ -18,7 +18,7 @@ use crate::buffer::block::ReadBlock;
 use crate::buffer::input::{self, Own};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::reactor::effects::Local;
+use crate::reactor::fx::Local;
 use crate::waiting;
 
 /// Small results are copied, so that they do not keep a whole block alive.

@@ -16,7 +16,7 @@ use crate::protocol::effects::Effects as _;
 use crate::protocol::process;
 use crate::protocol::word::Snapshot;
 use crate::protocol::lifecycle;
-use crate::reactor::effects::{Fx, Local};
+use crate::reactor::fx::{Fx, Local};
 
 /// Runs tasks somewhere else than on the polling thread. See [`Builder::runner`](crate::Builder::runner).
 ///

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | default | `std` |
 //! | `--cfg loom` | loom: every interleaving, C11-style weak reads, data races on [`UnsafeCell`] |
-//! | `--cfg tsan` | `std`, with locks that ThreadSanitizer sees through (it cannot look into std's) |
+//! | `--cfg tsan` | `std`, with locks and reference counts that ThreadSanitizer sees through; nightly Rust |
 //! | `--cfg shuttle` | shuttle: sequentially consistent interleavings, DFS, PCT, random |
 //!
 //! # What the back ends do not see
@@ -29,11 +29,14 @@
 pub use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 #[cfg(all(tsan, not(any(loom, shuttle))))]
+mod counted;
+#[cfg(all(tsan, not(any(loom, shuttle))))]
 mod visible;
 #[cfg(all(tsan, not(any(loom, shuttle))))]
-pub use self::visible::{Condvar, Mutex, MutexGuard};
-#[cfg(all(tsan, not(any(loom, shuttle))))]
-pub use std::sync::Arc;
+pub use self::{
+    counted::Arc,
+    visible::{Condvar, Mutex, MutexGuard},
+};
 
 #[cfg(loom)]
 pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard};

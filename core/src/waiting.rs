@@ -16,7 +16,7 @@ use crate::protocol::interest;
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::output::{self, Refused};
 use crate::protocol::trigger::{self, Ticket, Trigger, Wake};
-use crate::reactor::effects::{Fx, Local};
+use crate::reactor::fx::{Fx, Local};
 use crate::sync::thread;
 
 /// How long a thread that nobody can stand in for looks at its socket before it looks whether it was woken.

@@ -133,24 +133,8 @@ impl Driver {
     /// # Errors
     ///
     /// When cargo fails or names no such binary.
-    pub fn built_by(mut cargo: Command) -> anyhow::Result<Self> {
-        let mut child = cargo
-            .arg("--message-format=json-render-diagnostics")
-            .stdout(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .context("cargo cannot be started")?;
-        let mut messages = String::new();
-        child.stdout.take().context("cargo has no output")?.read_to_string(&mut messages)?;
-        let status = child.wait()?;
-        ensure!(status.success(), "cargo build failed: {status}");
-        let binary = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "model")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .context("cargo named no `model` binary")?;
-        Ok(Self::new(binary))
+    pub fn built_by(cargo: Command) -> anyhow::Result<Self> {
+        Ok(Self::new(built_binary(cargo, "model")?))
     }
 
     /// Runs one plan of one model in a child process, and kills it when it has used `limit` of processor
@@ -160,15 +144,9 @@ impl Driver {
     ///
     /// When the child cannot be started or did not do what it was asked.
     pub fn run(&self, model: &str, order: Order, plan: Plan, limit: Duration) -> anyhow::Result<Run> {
-        let child = self
-            .command()
-            .args(["run", model, order.name(), &plan.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{} cannot be started", self.binary.display()))?;
-        let Output { status, stdout, stderr } = watch(child, limit, self.asleep)?;
+        let mut command = self.command();
+        command.args(["run", model, order.name(), &plan.to_string()]);
+        let Output { status, stdout, stderr } = watched(&mut command, limit, self.asleep)?;
         let report = stdout.lines().last().and_then(|line| serde_json::from_str::<Report>(line).ok());
         let end = match (status, report) {
             (Ended::Killed(after), _) => End::Hung(after),
@@ -208,6 +186,30 @@ impl Driver {
     }
 }
 
+/// Runs a `cargo` command that builds the binary `name`, and returns where that is.
+///
+/// # Errors
+///
+/// When cargo fails or names no such binary.
+pub fn built_binary(mut cargo: Command, name: &str) -> anyhow::Result<PathBuf> {
+    let mut child = cargo
+        .arg("--message-format=json-render-diagnostics")
+        .stdout(Stdio::piped())
+        .stdin(Stdio::null())
+        .spawn()
+        .context("cargo cannot be started")?;
+    let mut messages = String::new();
+    child.stdout.take().context("cargo has no output")?.read_to_string(&mut messages)?;
+    let status = child.wait()?;
+    ensure!(status.success(), "cargo build failed: {status}");
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo named no `{name}` binary"))
+}
+
 /// A `cargo` for one build: run at the root, with its flags and its target directory, whatever the
 /// caller's environment says.
 pub fn cargo(build: Build) -> Command {
@@ -230,16 +232,35 @@ pub fn plain_cargo() -> Command {
 }
 
 /// How a child came to its end.
-enum Ended {
+#[derive(Clone, Copy, Debug)]
+pub enum Ended {
+    /// By itself.
     Itself(ExitStatus),
+    /// It was killed, having used so much processor time.
     Killed(Duration),
 }
 
 /// What a child wrote, and how it ended.
-struct Output {
-    status: Ended,
-    stdout: String,
-    stderr: String,
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: Ended,
+    /// What it wrote on its standard output.
+    pub stdout: String,
+    /// What it wrote on its standard error.
+    pub stderr: String,
+}
+
+/// Runs `command` to its end. It is killed when it has used `limit` of processor time, all its threads together, or
+/// none at all for as long as `asleep`.
+///
+/// # Errors
+///
+/// When it cannot be started.
+pub fn watched(command: &mut Command, limit: Duration, asleep: Duration) -> anyhow::Result<Output> {
+    let name = command.get_program().to_owned();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    watch(child.with_context(|| format!("{} cannot be started", name.display()))?, limit, asleep)
 }
 
 fn watch(mut child: Child, limit: Duration, asleep: Duration) -> anyhow::Result<Output> {

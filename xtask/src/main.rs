@@ -12,6 +12,7 @@ mod bench;
 mod choose;
 mod deep;
 mod guards;
+mod sanitize;
 mod steps;
 mod tables;
 

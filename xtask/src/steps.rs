@@ -7,21 +7,18 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use loom_tests::driver::{Driver, cargo, in_parallel, plain_cargo};
+use loom_tests::driver::{cargo, plain_cargo};
 use loom_tests::plan::Build;
-use loom_tests::record::{Committed as _, Scenarios, root};
-use loom_tests::scenario::models;
-use loom_tests::verdict;
+use loom_tests::record::root;
 use pollproof_models::show::table;
 
-use crate::{guards, tables};
-
-/// Repeats of each model under ThreadSanitizer, both spawn orders together.
-const SANITIZED_REPEATS: u64 = 2_000;
+use crate::{guards, sanitize, tables};
 
 /// How a step ended, if it did not fail.
-enum Ended {
+pub enum Ended {
+    /// It is as it should be.
     Passed,
+    /// What this machine lacks.
     Skipped(String),
 }
 
@@ -43,7 +40,8 @@ const STEPS: &[Step] = &[
     Step { name: "test", what: "unit, doc, reactor tests; the models on plain threads", run: || test(Build::Std) },
     Step { name: "test-loom", what: "every model under loom", run: || test(Build::Loom) },
     Step { name: "test-shuttle", what: "every model under shuttle", run: || test(Build::Shuttle) },
-    Step { name: "tsan", what: "every model on plain threads under ThreadSanitizer", run: tsan },
+    Step { name: "tsan", what: "every model on plain threads under ThreadSanitizer", run: sanitize::models },
+    Step { name: "tsan-sockets", what: "the behaviours, over sockets, under ThreadSanitizer", run: sanitize::sockets },
     Step { name: "guards", what: "each guard is needed by the model that guards.toml names", run: drop_guards },
     Step { name: "verification", what: "the tables in VERIFICATION.md are up to date", run: verification },
 ];
@@ -145,44 +143,6 @@ fn test(build: Build) -> anyhow::Result<Ended> {
     succeed(cargo(build).env("POLLPROOF_BUILD", build.name()).args(["test", "--workspace", "--release"]))
 }
 
-/// The models on plain threads under ThreadSanitizer, with the `std` that is installed. That needs leaked
-/// state, an own start gate, and no test framework in the process; see `loom_tests::Shared`.
-fn tsan() -> anyhow::Result<Ended> {
-    const TOOLCHAIN: &str = "nightly";
-    if !has_toolchain(TOOLCHAIN) {
-        return Ok(Ended::Skipped("no nightly Rust is installed (rustup toolchain install nightly)".to_owned()));
-    }
-    let version = stdout(Command::new("rustup").args(["run", TOOLCHAIN, "rustc", "-vV"]))?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
-    let mut cargo = rustup_cargo(TOOLCHAIN, "target/tsan");
-    cargo.env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg tsan").args([
-        "build",
-        "--release",
-        "--package",
-        "loom-tests",
-        "--bin",
-        "model",
-        "--target",
-        host,
-    ]);
-    let driver = Driver::built_by(cargo)?.env("TSAN_OPTIONS", "halt_on_error=1 exitcode=66");
-    let committed = Scenarios::load()?;
-    let mut failed = 0;
-    let models = models(loom_tests::all());
-    for verdict in
-        in_parallel(&models, |model| verdict::check_repeats(&driver, Build::Std, &committed, *model, SANITIZED_REPEATS))
-    {
-        let verdict = verdict?;
-        println!("{verdict}");
-        if !verdict.problems.is_empty() {
-            failed += 1;
-            println!("  {}", verdict.problems.join("\n  "));
-        }
-    }
-    ensure!(failed == 0, "{failed} of {} models failed", models.len());
-    Ok(Ended::Passed)
-}
-
 fn drop_guards() -> anyhow::Result<Ended> {
     if guards::run(true, &[])? { Ok(Ended::Passed) } else { bail!("a guard has no killer") }
 }
@@ -192,7 +152,7 @@ fn verification() -> anyhow::Result<Ended> {
 }
 
 /// A cargo of another toolchain. `CARGO` names that of the current one, so it goes through rustup.
-fn rustup_cargo(toolchain: &str, target_dir: &str) -> Command {
+pub fn rustup_cargo(toolchain: &str, target_dir: &str) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", toolchain, "cargo"]).current_dir(root()).env("CARGO_TARGET_DIR", target_dir);
     for name in ["CARGO", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "RUSTUP_TOOLCHAIN"] {
@@ -201,7 +161,8 @@ fn rustup_cargo(toolchain: &str, target_dir: &str) -> Command {
     command
 }
 
-fn has_toolchain(toolchain: &str) -> bool {
+/// Whether rustup has it.
+pub fn has_toolchain(toolchain: &str) -> bool {
     Command::new("rustup")
         .args(["run", toolchain, "rustc", "--version"])
         .stdout(Stdio::null())
@@ -210,7 +171,8 @@ fn has_toolchain(toolchain: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-fn stdout(command: &mut Command) -> anyhow::Result<String> {
+/// What a command that succeeds writes.
+pub fn stdout(command: &mut Command) -> anyhow::Result<String> {
     let output = command.output().with_context(|| format!("{:?} cannot be started", command.get_program()))?;
     ensure!(output.status.success(), "{:?}: {}", command.get_program(), output.status);
     Ok(String::from_utf8(output.stdout)?)

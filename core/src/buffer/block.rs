@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::ops::Range;
-use std::sync::Arc;
+use crate::sync::Arc;
 
 use arrayvec::ArrayVec;
 use bytes::Bytes;

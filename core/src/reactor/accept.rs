@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::effects::{Fx, Local};
+use super::fx::{Fx, Local};
 use super::epoll::Poller;
 use super::sys::{Kernel, Sys};
 use crate::connection::Connection;

@@ -14,7 +14,7 @@
 use std::time::{Duration, Instant};
 
 use super::accept;
-use super::effects::{Fx, Local};
+use super::fx::{Fx, Local};
 use super::epoll::{LISTENER, Poller, WAKE};
 use super::sys::{Events, Ready};
 use crate::connection::Connection;
@@ -157,7 +157,7 @@ fn end(server: &Shared, lead: &Lead) {
 /// One connection's events.
 #[inline]
 fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
-    let fx = Fx::polling(conn, local);
+    let fx = Fx::dispatching(conn, local, ready.ends());
     // Writable, and nobody is parked: the connection was closed meanwhile, which the reader's step finds.
     let stray = ready.writable() && !output::writable(&fx);
     if !ready.readable() && !stray {

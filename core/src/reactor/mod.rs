@@ -9,6 +9,7 @@
 //! | [`sys`] | the kernel as a trait, and the real one |
 //! | [`epoll`] | one epoll with its wake-up, tokens and masks |
 //! | [`registration`] | which connection an event is for, and whether it still is |
+//! | [`fx`] | one party's view of a connection, for one step |
 //! | [`effects`] | the protocol's effects: what a step does to fd, buffers and callbacks |
 //! | [`accept`] | listeners |
 //! | [`event_loop`] | what a thread does that leads a loop |
@@ -18,6 +19,7 @@ pub(crate) mod accept;
 pub(crate) mod effects;
 pub(crate) mod epoll;
 pub(crate) mod event_loop;
+pub(crate) mod fx;
 pub(crate) mod held;
 pub(crate) mod registration;
 pub(crate) mod sys;

@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
 
-use super::effects::{Fx, Local};
+use super::fx::{Fx, Local};
 use crate::Server;
 use crate::addr::Addr;
 use crate::buffer::output::Batch;

@@ -1,4 +1,5 @@
-//! A lock and a condition variable that ThreadSanitizer sees through. For `--cfg tsan` alone.
+//! A lock and a condition variable that ThreadSanitizer sees through. For `--cfg tsan` alone; with a reference
+//! count, which is in `counted`.
 //!
 //! Without an instrumented `std`, the sanitizer sees the quick path of `std::sync::Mutex` and not the one that
 //! waits, so a lock that two threads want at once looks like a race. These spin on one atomic, in instrumented
@@ -8,7 +9,13 @@
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::LockResult;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How many times a waiter looks before it sleeps between two looks.
+const PATIENCE: u32 = 100;
+/// For how long.
+const NAP: Duration = Duration::from_micros(200);
 
 /// Mutual exclusion, by spinning.
 #[derive(Default)]
@@ -74,29 +81,28 @@ impl<T> Drop for MutexGuard<'_, T> {
     }
 }
 
-/// Waits by giving the lock away for a moment: every wait ends without a reason, and the caller looks again.
+/// Waits for the next notification, looking for it now and then.
 #[derive(Debug, Default)]
-pub struct Condvar;
+pub struct Condvar {
+    notified: AtomicUsize,
+}
 
 impl Condvar {
     /// A condition that nobody waits for.
     pub fn new() -> Self {
-        Self
+        Self::default()
     }
 
-    /// Gives the lock away, yields, and takes it again.
+    /// Gives the lock away until there is a notification, and takes it again.
     ///
     /// # Errors
     ///
     /// None; see [`Mutex::lock`].
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        let mutex = guard.0;
-        drop(guard);
-        std::thread::yield_now();
-        mutex.lock()
+        self.wait_until(guard, None)
     }
 
-    /// As [`wait`](Self::wait): it ends early, and never says that the time is up.
+    /// As [`wait`](Self::wait), or until `time` is over. It never says that the time is up.
     ///
     /// # Errors
     ///
@@ -104,20 +110,37 @@ impl Condvar {
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
-        _time: std::time::Duration,
+        time: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, bool)> {
-        match self.wait(guard) {
+        match self.wait_until(guard, Instant::now().checked_add(time)) {
             Ok(guard) => Ok((guard, false)),
             Err(poisoned) => Ok((poisoned.into_inner(), false)),
         }
     }
 
-    /// Nothing to do: every waiter looks again anyway.
-    pub fn notify_all(&self) {}
+    fn wait_until<'a, T>(&self, guard: MutexGuard<'a, T>, until: Option<Instant>) -> LockResult<MutexGuard<'a, T>> {
+        let mutex = guard.0;
+        // Ordering: Relaxed, partner: `notify_all`. What the notification is about is behind the lock: who changes it
+        // after this look notifies after it.
+        let before = self.notified.load(Ordering::Relaxed);
+        drop(guard);
+        let mut looks = 0;
+        // Ordering: Relaxed, as above.
+        while self.notified.load(Ordering::Relaxed) == before && until.is_none_or(|until| Instant::now() < until) {
+            looks += 1;
+            if looks < PATIENCE { std::thread::yield_now() } else { std::thread::sleep(NAP) }
+        }
+        mutex.lock()
+    }
 
-    /// Nothing to do: every waiter looks again anyway.
-    pub fn notify_one(&self) {}
+    /// Every waiter looks again.
+    pub fn notify_all(&self) {
+        // Ordering: Relaxed, partner: `wait_until`.
+        self.notified.fetch_add(1, Ordering::Relaxed);
+    }
 
-    /// The same.
-    pub fn notify_all(&self) {}
+    /// The same: waits may end without a reason.
+    pub fn notify_one(&self) {
+        self.notify_all();
+    }
 }

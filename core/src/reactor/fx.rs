@@ -1,0 +1,229 @@
+//! One party's view of one connection, for the length of one step.
+//!
+//! An [`Fx`] is what the protocol's steps are given. The poller's has the thread's own block in it; other threads'
+//! have none, and none of them reads. Here is what every effect needs: the fd, guarded user code, the handler's
+//! call. Not here: the effects (`effects`).
+//!
+//! Every `unsafe` here rests on the bit under which the protocol calls; the documentation of
+//! [`Effects`](crate::protocol::effects::Effects) says which, and the scenarios check it.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::sys::Sys;
+use super::threads;
+use crate::buffer::block::ReadBlock;
+use crate::buffer::gather::Gather;
+use crate::buffer::input;
+use crate::buffer::output::Batch;
+use crate::connection::{Conn, Connection};
+use crate::error::Error;
+use crate::handler::BoxError;
+use crate::io::Io;
+use crate::protocol::effects::Ran;
+use crate::waiting;
+
+/// Memory of a polling thread.
+pub(crate) struct Local {
+    /// Where it reads to.
+    pub(super) block: RefCell<ReadBlock>,
+    /// Where the reply of the handler that it runs is gathered; away while a handler runs.
+    reply: Cell<Option<Box<Gather>>>,
+}
+
+impl Local {
+    pub(crate) fn new() -> Self {
+        Self { block: RefCell::new(ReadBlock::new()), reply: Cell::new(Some(Box::new(Gather::with_block()))) }
+    }
+
+    /// The block, for a handler's view.
+    #[inline]
+    pub(crate) fn block(&self) -> Ref<'_, ReadBlock> {
+        self.block.borrow()
+    }
+}
+
+thread_local! {
+    /// Where a thread that does not poll gathers the reply of the handler that it runs.
+    static REPLY: Cell<Option<Box<Gather>>> = Cell::new(Some(Box::new(Gather::with_block())));
+}
+
+/// One party's view of a connection, for one step.
+pub(crate) struct Fx<'a> {
+    /// The handle, for callbacks.
+    pub(super) handle: &'a Connection,
+    pub(super) conn: &'a Conn,
+    /// Set on polling threads.
+    pub(super) local: Option<&'a Local>,
+    /// How much of the thread's block is unread input of this connection; under `TASK`.
+    pub(super) view: Cell<usize>,
+    /// The bytes of this flush; under `FLUSHING`.
+    pub(super) out: RefCell<Option<Batch<'a>>>,
+    /// A write failed in this step.
+    pub(super) failed: Cell<bool>,
+    /// How many times the drain of this step might have been passed on.
+    pub(super) calls: Cell<u32>,
+    /// The runner has brought this step to its thread already.
+    pub(super) on_runner: bool,
+    /// Nothing is read that is not asked for. (N6)
+    pub(super) stops_when_full: bool,
+}
+
+impl<'a> Fx<'a> {
+    #[inline]
+    fn with(handle: &'a Connection, local: Option<&'a Local>, out: Option<Batch<'a>>) -> Self {
+        let (view, failed, calls) = (Cell::new(0), Cell::new(false), Cell::new(0));
+        let (out, on_runner, stops_when_full) = (RefCell::new(out), false, false);
+        Self { handle, conn: handle.conn(), local, view, out, failed, calls, on_runner, stops_when_full }
+    }
+
+    /// On the polling thread that `local` belongs to.
+    #[inline]
+    pub(crate) fn polling(handle: &'a Connection, local: &'a Local) -> Self {
+        Self::with(handle, Some(local), None)
+    }
+
+    /// On the polling thread that `local` belongs to, for an event. `ends`: it tells of an end, which no mask keeps
+    /// out, so that what is before it must be read.
+    #[inline]
+    pub(crate) fn dispatching(handle: &'a Connection, local: &'a Local, ends: bool) -> Self {
+        Self { stops_when_full: !ends, ..Self::polling(handle, local) }
+    }
+
+    /// On any thread, to flush `batch`.
+    #[inline]
+    pub(crate) fn flushing(handle: &'a Connection, batch: Batch<'a>) -> Self {
+        Self::with(handle, None, Some(batch))
+    }
+
+    /// On any thread.
+    pub(crate) fn new(handle: &'a Connection) -> Self {
+        Self::with(handle, None, None)
+    }
+
+    /// On a thread to which the runner has brought a task.
+    pub(crate) fn on_runner(handle: &'a Connection) -> Self {
+        Self { on_runner: true, ..Self::new(handle) }
+    }
+
+    /// Whether a write failed in this step.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// Makes a system call on the fd.
+    ///
+    /// # Safety
+    ///
+    /// Under `TASK` or a hold: the fd is closed by the owner of `TASK` when there is no hold (H3, C5).
+    #[inline]
+    pub(super) unsafe fn fd<T>(
+        &self,
+        call: impl FnOnce(&<super::sys::Kernel as Sys>::Fd) -> super::sys::Result<T>,
+    ) -> super::sys::Result<T> {
+        // Safety: the only writer is `finish`, by the caller's promise not now.
+        unsafe { self.conn.fd.with(|fd| fd.as_ref().map_or(Err(Errno::EBADF), call)) }
+    }
+
+    /// Waits until the fd is readable; whether it is. Called by the owner of the section.
+    pub(crate) fn wait_readable(&self, at_most: Duration) -> bool {
+        // Safety: TASK, by the contract of `waiting::readable`.
+        unsafe { self.fd(|fd| self.conn.poller().sys().wait_readable(fd, at_most)) }.unwrap_or(true)
+    }
+
+    /// Called on a polling thread that is about to sleep: whether another thread polls in its place.
+    pub(crate) fn somebody_else_polls(&self) -> bool {
+        threads::hand_over_before_blocking()
+    }
+
+    /// Reports a system call that should not have failed.
+    pub(super) fn report(&self, call: &'static str, errno: Errno) {
+        let connection = self.handle.id();
+        self.conn.server.report(&Error::Connection { call, connection, source: errno.into() });
+    }
+
+    /// Calls user code; a panic or an error ends here.
+    #[inline]
+    pub(super) fn guarded(&self, callback: &'static str, call: impl FnOnce() -> Result<(), BoxError>) -> Ran {
+        match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(Ok(())) => Ran::Done,
+            Ok(Err(source)) => self.failed_with(callback, source),
+            Err(payload) => self.panicked(callback, payload),
+        }
+    }
+
+    #[cold]
+    fn failed_with(&self, callback: &'static str, source: BoxError) -> Ran {
+        self.conn.server.report(&Error::Handler { callback, connection: self.handle.id(), source });
+        Ran::Panicked
+    }
+
+    #[cold]
+    fn panicked(&self, callback: &'static str, payload: Box<dyn std::any::Any + Send>) -> Ran {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "?".to_owned());
+        // A payload's own drop may panic as well.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(again);
+        }
+        self.conn.server.report(&Error::Panicked { callback, connection: self.handle.id(), message });
+        Ran::Panicked
+    }
+
+    /// Moves the view into the connection: the section is about to do something else than call the handler.
+    ///
+    /// # Safety
+    ///
+    /// Under `TASK`.
+    #[cold]
+    pub(super) unsafe fn spill(&self) {
+        let (Some(local), count) = (self.local, self.view.take()) else { return };
+        // Safety: TASK, by the caller's promise.
+        unsafe { self.conn.input.own() }.chunks.push(input::keep(&local.block(), 0, count));
+    }
+
+    /// Runs a handler that reads and writes, and sends what it wrote, once.
+    #[inline]
+    pub(super) fn serve(&self, callback: &'static str, last: bool, call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>) -> Ran {
+        let kept = match self.local {
+            Some(local) => local.reply.take(),
+            None => REPLY.take(),
+        };
+        // Safety: called under TASK, and until the handler returns nobody else on this thread comes here: the
+        // protocol looks at the input before and after, not during its call.
+        let own = unsafe { self.conn.input.own() };
+        let view = self.view.take();
+        if view == 0 {
+            // Safety: TASK.
+            unsafe { self.conn.input.collect(own) };
+        }
+        // Inside another handler the thread's memory is in use.
+        let gather = kept.unwrap_or_else(|| Box::new(Gather::without_block()));
+        let mut io = Io::new(self.handle, self.local, own, view, gather, last);
+        let panicked = Cell::new(true);
+        let ran = self.guarded(callback, || {
+            let result = call(&mut io);
+            panicked.set(false);
+            result
+        });
+        if !panicked.get() {
+            let whole = io.whole();
+            if !whole.is_empty() {
+                // Nobody reads it where this fails.
+                let _ = waiting::flush(self.handle, Batch::Run(whole), callback);
+            } else if !io.gather().is_empty() {
+                let _ = waiting::flush(self.handle, Batch::Gathered(io.gather()), callback);
+            }
+        }
+        let mut gather = io.finish();
+        gather.clear();
+        match self.local {
+            Some(local) => local.reply.set(Some(gather)),
+            None => REPLY.set(Some(gather)),
+        }
+        ran
+    }
+}

@@ -1,0 +1,102 @@
+//! ThreadSanitizer, with the `std` that is installed: the models on plain threads, and the behaviours over sockets.
+//!
+//! Such a `std` is not instrumented, so the sanitizer misses the order that its locks, channels and reference counts
+//! make, and would report races that are none. In these builds (`--cfg tsan`) the facade brings its own, and the
+//! tests use the facade's. So nothing has to be suppressed, and what is reported is a race.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use loom_tests::driver::{Driver, Ended as End, built_binary, in_parallel, watched};
+use loom_tests::plan::Build;
+use loom_tests::record::{Committed as _, Scenarios};
+use loom_tests::scenario::models as all_models;
+use loom_tests::verdict;
+
+use crate::steps::{Ended, has_toolchain, rustup_cargo, stdout};
+
+/// Repeats of each model, both spawn orders together.
+const REPEATS: u64 = 2_000;
+
+/// Processor time for one test over sockets.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A test that uses no processor for so long hangs; its own patience is two minutes.
+const ASLEEP: Duration = Duration::from_secs(180);
+
+/// So many tests there are at least: a suite that is empty has passed before now.
+const FEWEST: usize = 100;
+
+const TOOLCHAIN: &str = "nightly";
+
+/// A cargo whose `command` builds for the sanitizer, if there is a toolchain that can.
+fn sanitizing(command: &str) -> anyhow::Result<Option<Command>> {
+    if !has_toolchain(TOOLCHAIN) {
+        return Ok(None);
+    }
+    let version = stdout(Command::new("rustup").args(["run", TOOLCHAIN, "rustc", "-vV"]))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+    let mut cargo = rustup_cargo(TOOLCHAIN, "target/tsan");
+    cargo.env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg tsan");
+    cargo.args([command, "--release", "--target", host]);
+    Ok(Some(cargo))
+}
+
+fn no_toolchain() -> Ended {
+    Ended::Skipped(format!("no {TOOLCHAIN} Rust is installed (rustup toolchain install {TOOLCHAIN})"))
+}
+
+/// The models on plain threads. That needs leaked state, an own start gate, and no test framework in the process; see
+/// `loom_tests::Shared`.
+pub fn models() -> anyhow::Result<Ended> {
+    let Some(mut cargo) = sanitizing("build")? else { return Ok(no_toolchain()) };
+    cargo.args(["--package", "loom-tests", "--bin", "model"]);
+    let driver = Driver::built_by(cargo)?.env("TSAN_OPTIONS", "halt_on_error=1 exitcode=66");
+    let committed = Scenarios::load()?;
+    let mut failed = 0;
+    let models = all_models(loom_tests::all());
+    for verdict in
+        in_parallel(&models, |model| verdict::check_repeats(&driver, Build::Std, &committed, *model, REPEATS))
+    {
+        let verdict = verdict?;
+        println!("{verdict}");
+        if !verdict.problems.is_empty() {
+            failed += 1;
+            println!("  {}", verdict.problems.join("\n  "));
+        }
+    }
+    ensure!(failed == 0, "{failed} of {} models failed", models.len());
+    Ok(Ended::Passed)
+}
+
+/// The behaviours over sockets, each in a process of its own.
+pub fn sockets() -> anyhow::Result<Ended> {
+    let Some(mut cargo) = sanitizing("test")? else { return Ok(no_toolchain()) };
+    cargo.args(["--package", "pollproof", "--test", "behaviours", "--no-run"]);
+    let binary = built_binary(cargo, "behaviours")?;
+    // With io_sync=0, what one thread writes to a socket and another reads from one orders nothing: otherwise all
+    // sockets of the process are one, and hardly a race would be left to see.
+    let sanitized = || {
+        let mut command = Command::new(&binary);
+        command.env("TSAN_OPTIONS", "halt_on_error=1 exitcode=66 io_sync=0").env("RUST_BACKTRACE", "0");
+        command
+    };
+    let listed = stdout(sanitized().arg("--list"))?;
+    let names: Vec<_> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    ensure!(names.len() >= FEWEST, "only {} tests are listed", names.len());
+    let failed: Vec<_> = in_parallel(&names, |name| {
+        let output = watched(sanitized().args(["--exact", name, "--test-threads", "1"]), LIMIT, ASLEEP)?;
+        Ok::<_, anyhow::Error>(match output.status {
+            End::Itself(status) if status.success() && output.stdout.contains("1 passed") => None,
+            how => Some(format!("{name}: {how:?}\n{}{}", output.stdout, output.stderr)),
+        })
+    })
+    .into_iter()
+    .filter_map(Result::transpose)
+    .collect::<anyhow::Result<_>>()?;
+    failed.iter().for_each(|failure| println!("{failure}"));
+    ensure!(failed.is_empty(), "{} of {} tests failed", failed.len(), names.len());
+    println!("{} tests, no race", names.len());
+    Ok(Ended::Passed)
+}
