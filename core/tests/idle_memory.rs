@@ -46,7 +46,7 @@ fn whole_messages(left: Sender<usize>) -> impl Fn(&mut Io<'_>) + Send + Sync {
         let whole = io.data().len() / MESSAGE * MESSAGE;
         io.write(&io.data()[..whole]);
         io.consume(whole);
-        drop(left.send(io.data().len()));
+        let _ = left.send(io.data().len());
     }
 }
 
