@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use crate::connection::Connection;
@@ -17,6 +18,7 @@ use crate::protocol::process;
 use crate::protocol::word::Snapshot;
 use crate::protocol::lifecycle;
 use crate::reactor::fx::{Fx, Local};
+use crate::sync::{Arc, Mutex, lock};
 
 /// Runs tasks somewhere else than on the polling thread. See [`Builder::runner`](crate::Builder::runner).
 ///
@@ -161,7 +163,12 @@ impl fmt::Debug for Task {
 /// # Ok::<(), pollproof::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Pool(rayon_core::ThreadPool);
+pub struct Pool {
+    threads: rayon_core::ThreadPool,
+    /// Oldest first. For each there is one job, which runs whatever is oldest by then: the pool itself prefers what
+    /// its own threads have queued, so a connection that is always due would keep the others out. (F2)
+    waiting: Arc<Mutex<VecDeque<Task>>>,
+}
 
 impl Pool {
     /// A pool of `threads` threads; 0 for as many as there are processors. A handler that blocks keeps its
@@ -178,13 +185,20 @@ impl Pool {
     pub fn new(threads: usize) -> Result<Self> {
         let builder = rayon_core::ThreadPoolBuilder::new().num_threads(threads);
         let pool = builder.thread_name(|index| format!("handler {index}")).build();
-        pool.map(Self).map_err(|error| Error::Server { call: "pool", source: std::io::Error::other(error) })
+        let threads = pool.map_err(|error| Error::Server { call: "pool", source: std::io::Error::other(error) })?;
+        Ok(Self { threads, waiting: Arc::default() })
     }
 }
 
 impl Runner for Pool {
     fn run(&self, task: Task) {
-        // In the order in which they came: a busy connection does not overtake the others.
-        self.0.spawn_fifo(move || task.run());
+        lock(&self.waiting).push_back(task);
+        let waiting = self.waiting.clone();
+        self.threads.spawn(move || {
+            let oldest = lock(&waiting).pop_front();
+            if let Some(task) = oldest {
+                task.run();
+            }
+        });
     }
 }
