@@ -55,6 +55,7 @@ fn reads_end_on_time(conn: &Connection, reader: &mut Reader<'_>, told: &Sender<&
     takes(Duration::ZERO, "a read past its deadline", || timed_out(reader.slice(9)));
     // What is there needs no time.
     assert_eq!(reader.next(2).expect("it was there all the time"), "go");
+    conn.set_read_timeout(Some(TIME));
     conn.set_read_timeout(None);
     conn.set_read_deadline(None);
     told.send("cleared");
@@ -113,6 +114,7 @@ fn flushes_end_on_time(conn: &Connection, writer: &mut pollproof::Writer<'_>, to
     takes(Duration::ZERO, "a flush past its deadline", || flush(&|| ()));
     conn.set_write_timeout(Some(LONG));
     takes(Duration::ZERO, "a flush past its deadline", || flush(&|| ()));
+    conn.set_write_timeout(Some(TIME));
     conn.set_write_timeout(None);
     conn.set_write_deadline(None);
     told.send("cleared");
