@@ -284,7 +284,10 @@ impl Connection {
     /// # }
     /// ```
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
-        waiting::flush(self, Batch::Run(bytes), "send").map(drop)
+        match waiting::flush(self, Batch::Run(bytes)) {
+            Some(_) => Ok(()),
+            None => Err(Error::Closed { call: "send", connection: self.id() }),
+        }
     }
 
     /// Adds a close callback. They run when the connection is over, newest first, each once, on whichever

@@ -33,8 +33,8 @@ use crate::writer::Writer;
 /// # Ok::<(), pollproof::Error>(())
 /// ```
 pub struct Io<'a> {
-    reader: Reader<'a>,
-    writer: Writer<'a>,
+    pub(crate) reader: Reader<'a>,
+    pub(crate) writer: Writer<'a>,
     /// The part of the reader's view that is the reply so far: sent without a copy. Offset and length.
     whole: Cell<(usize, usize)>,
     last: bool,
@@ -194,15 +194,6 @@ impl<'a> Io<'a> {
     pub(crate) fn whole(&self) -> &[u8] {
         let (start, len) = self.whole.get();
         &self.reader.view()[start..start + len]
-    }
-
-    /// The handler is through and its reply sent: settles what it consumed, and gives the memory back.
-    #[inline(always)]
-    pub(crate) fn finish(self) -> Box<Gather> {
-        // Field by field: the whole is large to move.
-        let Self { mut reader, writer, .. } = self;
-        reader.finish();
-        writer.into_gather()
     }
 
     #[inline]

@@ -14,7 +14,6 @@ use std::io::{self, BufRead, Read};
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::buffer::block::ReadBlock;
 use crate::buffer::input::{self, Own};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -52,8 +51,7 @@ pub struct Reader<'a> {
     pub(crate) local: Option<&'a Local>,
     own: &'a mut Own,
     /// What the polling thread has just read, if it is not among the chunks.
-    view: Option<Ref<'a, ReadBlock>>,
-    view_len: usize,
+    view: Option<Ref<'a, [u8]>>,
     /// How much of the view, or of the chunks, [`consume_front`](Self::consume_front) has taken.
     used: Cell<usize>,
     /// The chunks in one run, once somebody asked for that.
@@ -64,16 +62,16 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn new(conn: &'a Connection, local: Option<&'a Local>, own: &'a mut Own, view_len: usize) -> Self {
         let view = match local {
-            Some(local) if view_len > 0 => Some(local.block()),
+            Some(local) if view_len > 0 => Some(Ref::map(local.block(), |block| &block.bytes()[..view_len])),
             _ => None,
         };
-        Self { conn, local, own, view, view_len, used: Cell::new(0), joined: OnceCell::new() }
+        Self { conn, local, own, view, used: Cell::new(0), joined: OnceCell::new() }
     }
 
     /// The part of the block that is this reader's view.
     #[inline]
     pub(crate) fn view(&self) -> &[u8] {
-        self.view.as_ref().map_or(&[], |block| &block.bytes()[..self.view_len])
+        self.view.as_deref().unwrap_or_default()
     }
 
     /// Everything that was read and not consumed, contiguous. Does not wait; copies only where it lies in
@@ -87,7 +85,7 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn data(&self) -> &[u8] {
         match &self.view {
-            Some(block) => &block.bytes()[self.used.get()..self.view_len],
+            Some(view) => &view[self.used.get()..],
             None => self.queued(),
         }
     }
@@ -125,7 +123,7 @@ impl<'a> Reader<'a> {
     /// ```
     #[inline]
     pub fn len(&self) -> usize {
-        let all = if self.view.is_some() { self.view_len } else { self.own.chunks.len() };
+        let all = self.view.as_ref().map_or_else(|| self.own.chunks.len(), |view| view.len());
         all - self.used.get()
     }
 
@@ -162,13 +160,8 @@ impl<'a> Reader<'a> {
     /// The view becomes chunks: the block is about to be read into.
     #[cold]
     fn spill(&mut self) {
-        if let Some(block) = self.view.take() {
-            let used = self.used.take();
-            if used < self.view_len {
-                self.own.chunks.push(input::keep(&block, used, self.view_len));
-            }
-            self.view_len = 0;
-            self.consumed(used);
+        if let Some(view) = self.view.take() {
+            self.keep_rest(view);
         }
         self.settle();
     }
@@ -268,9 +261,9 @@ impl<'a> Reader<'a> {
 
     /// Consumes `count` bytes that are there.
     fn cut(&mut self, count: usize) -> Bytes {
-        if let Some(block) = &self.view {
+        if let (Some(_), Some(local)) = (&self.view, self.local) {
             let start = self.used.get();
-            let bytes = block.share(start..start + count);
+            let bytes = local.block().share(start..start + count);
             self.consume_front(count);
             return bytes;
         }
@@ -330,15 +323,21 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn finish(&mut self) {
         match self.view.take() {
-            Some(block) => {
-                let used = self.used.take();
-                if used < self.view_len {
-                    self.own.chunks.push(input::keep(&block, used, self.view_len));
-                }
-                self.consumed(used);
-            }
+            Some(view) => self.keep_rest(view),
             None => self.settle(),
         }
+    }
+
+    /// What was not consumed of `view` becomes chunks.
+    #[inline]
+    fn keep_rest(&mut self, view: Ref<'_, [u8]>) {
+        let used = self.used.take();
+        if used < view.len()
+            && let Some(local) = self.local
+        {
+            self.own.chunks.push(input::keep(&local.block(), used, view.len()));
+        }
+        self.consumed(used);
     }
 }
 

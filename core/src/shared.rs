@@ -28,6 +28,7 @@ pub(crate) type Hook = Box<dyn Fn(&Error) + Send + Sync>;
 
 /// What the threads and connections of a server or dialer share.
 pub(crate) struct Shared {
+    pub(crate) sys: Kernel,
     pub(crate) pollers: Vec<Poller>,
     pub(crate) sockets: SocketOptions,
     pub(crate) counters: Counters,
@@ -78,6 +79,7 @@ impl Shared {
     pub(crate) fn new(pollers: Vec<Poller>, settings: Settings, listener: Option<Listening>) -> Self {
         let threads = Threads::new(pollers.len(), settings.takeover, settings.max_threads);
         Self {
+            sys: *pollers[0].sys(),
             counters: Counters::new(pollers.len()),
             pollers,
             sockets: settings.sockets,

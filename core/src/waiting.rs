@@ -117,20 +117,18 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
 }
 
 /// Sends `batch` as far as the kernel takes it, and queues the rest. Does not wait. Returns how many bytes have
-/// been flushed by then, since birth. (O1, O2)
+/// been flushed by then, since birth; `None` when the connection takes no output, or loses it. (O1, O2)
 #[inline]
-pub(crate) fn flush(conn: &Connection, batch: Batch<'_>, call: &'static str) -> Result<u64> {
-    let connection = conn.id();
+pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
     let fx = Fx::flushing(conn, batch);
     loop {
         match output::flush(&fx) {
             Ok(through) => {
                 let flushed = conn.conn().output.flushed();
                 output::end_flush(&fx, through);
-                let failed = fx.failed();
-                return if failed { Err(Error::Closed { call, connection }) } else { Ok(flushed) };
+                return (!fx.failed()).then_some(flushed);
             }
-            Err(Refused::Closed) => return Err(Error::Closed { call, connection }),
+            Err(Refused::Closed) => return None,
             // A flush of another thread is between two of its steps: none of them waits for anything, and it
             // runs no callback before it is through.
             Err(Refused::ConcurrentAccess) => thread::yield_now(),

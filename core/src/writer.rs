@@ -143,9 +143,9 @@ impl<'a> Writer<'a> {
         if gather.is_empty() && !self.waits {
             return Ok(());
         }
-        let flushed = waiting::flush(self.conn, Batch::Gathered(gather), "flush");
+        let flushed = waiting::flush(self.conn, Batch::Gathered(gather));
         gather.clear();
-        let target = flushed?;
+        let target = flushed.ok_or(Error::Closed { call: "flush", connection: self.conn.id() })?;
         if self.waits { waiting::sent(self.conn, target, "flush") } else { Ok(()) }
     }
 

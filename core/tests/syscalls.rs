@@ -28,7 +28,7 @@ fn calls(requests: usize) -> (f64, f64) {
     // "PID call(...", but for the second half of a call that was interrupted, for signals and for exits.
     let begun = text.lines().filter_map(|line| line.split_once(' ').map(|(pid, rest)| (pid, rest.trim_start())));
     let begun: Vec<_> = begun.filter(|(_, rest)| rest.starts_with(|first: char| first.is_ascii_lowercase())).collect();
-    let poller = begun.iter().find(|(_, rest)| rest.starts_with("epoll_wait")).expect("somebody polls").0;
+    let poller = begun.iter().find(|(_, rest)| rest.starts_with("epoll_pwait(")).expect("somebody polls").0;
     let own = begun.iter().filter(|(pid, _)| *pid == poller).count();
     (own as f64, (begun.len() - own) as f64)
 }

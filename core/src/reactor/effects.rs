@@ -38,7 +38,7 @@ impl Writing<'_, '_> {
                 self.0.failed.set(true);
                 // Only the holder of READING reports the peer's close: this makes the poller see it.
                 // Safety: OUT is a hold. An error means that it is shut down already.
-                let _ = unsafe { self.0.fd(|fd| self.0.conn.poller().sys().shutdown(fd)) };
+                let _ = unsafe { self.0.fd(|fd| self.0.conn.server.sys.shutdown(fd)) };
                 None
             }
         }
@@ -49,12 +49,12 @@ impl Write for Writing<'_, '_> {
     #[inline]
     fn run(&mut self, bytes: &[u8]) -> Option<usize> {
         // Safety: OUT is a hold.
-        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.poller().sys().write(fd, bytes)) })
+        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.server.sys.write(fd, bytes)) })
     }
 
     fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize> {
         // Safety: OUT is a hold.
-        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.poller().sys().write_vectored(fd, runs)) })
+        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.server.sys.write_vectored(fd, runs)) })
     }
 }
 
@@ -68,19 +68,10 @@ impl Effects for Fx<'_> {
     fn run_task(&self, at: Snapshot) {
         // The bytes in the block are this thread's only until the section is released. A section that
         // begins with anything but the handler may be released before it calls it.
-        if self.view.get() > 0 && at.any(PENDING | FRESH | CLOSING) {
-            // Safety: TASK came with the call.
-            unsafe { self.spill() };
-        }
-        match &self.conn.server.runner {
-            Some(runner) if !self.on_runner => {
-                if self.view.get() > 0 {
-                    // Safety: TASK came with the call.
-                    unsafe { self.spill() };
-                }
-                runner.run(Task::new(self.handle.clone(), at));
-            }
-            _ => process::run(self, at),
+        if self.view.get() > 0 && !at.any(PENDING | FRESH | CLOSING) && self.conn.server.runner.is_none() {
+            process::run(self, at);
+        } else {
+            self.run_elsewhere(at);
         }
     }
 
@@ -243,7 +234,7 @@ impl Effects for Fx<'_> {
         let mut block = local.block.borrow_mut();
         let inbox = &self.conn.input;
         // Safety: READING is a hold.
-        let count = match unsafe { self.fd(|fd| self.conn.poller().sys().read(fd, block.spare())) } {
+        let count = match unsafe { self.fd(|fd| self.conn.server.sys.read(fd, block.spare())) } {
             Ok(0) if self.conn.server.flow.close_on_eof => return Input::Gone,
             Ok(0) => return Input::Eof,
             Ok(count) => count,

@@ -24,6 +24,9 @@ use crate::error::Error;
 use crate::handler::BoxError;
 use crate::io::Io;
 use crate::protocol::effects::Ran;
+use crate::protocol::process;
+use crate::protocol::word::Snapshot;
+use crate::runner::Task;
 use crate::waiting;
 
 /// Memory of a polling thread.
@@ -131,7 +134,7 @@ impl<'a> Fx<'a> {
     /// Waits until the fd is readable; whether it is. Called by the owner of the section.
     pub(crate) fn wait_readable(&self, at_most: Duration) -> bool {
         // Safety: TASK, by the contract of `waiting::readable`.
-        unsafe { self.fd(|fd| self.conn.poller().sys().wait_readable(fd, at_most)) }.unwrap_or(true)
+        unsafe { self.fd(|fd| self.conn.server.sys.wait_readable(fd, at_most)) }.unwrap_or(true)
     }
 
     /// Called on a polling thread that is about to sleep: whether another thread polls in its place.
@@ -185,6 +188,19 @@ impl<'a> Fx<'a> {
         unsafe { self.conn.input.own() }.chunks.push(input::keep(&local.block(), 0, count));
     }
 
+    /// Runs the section where the runner says, without a view. Called with `TASK`, which travels on.
+    #[inline(never)]
+    pub(super) fn run_elsewhere(&self, at: Snapshot) {
+        if self.view.get() > 0 {
+            // Safety: TASK came with the call.
+            unsafe { self.spill() };
+        }
+        match &self.conn.server.runner {
+            Some(runner) if !self.on_runner => runner.run(Task::new(self.handle.clone(), at)),
+            _ => process::run(self, at),
+        }
+    }
+
     /// Runs a handler that reads and writes, and sends what it wrote, once.
     #[inline]
     pub(super) fn serve(&self, callback: &'static str, last: bool, call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>) -> Ran {
@@ -211,14 +227,15 @@ impl<'a> Fx<'a> {
         });
         if !panicked.get() {
             let whole = io.whole();
+            // Nobody reads it where this fails.
             if !whole.is_empty() {
-                // Nobody reads it where this fails.
-                let _ = waiting::flush(self.handle, Batch::Run(whole), callback);
+                let _ = waiting::flush(self.handle, Batch::Run(whole));
             } else if !io.gather().is_empty() {
-                let _ = waiting::flush(self.handle, Batch::Gathered(io.gather()), callback);
+                let _ = waiting::flush(self.handle, Batch::Gathered(io.gather()));
             }
         }
-        let mut gather = io.finish();
+        io.reader.finish();
+        let mut gather = io.writer.into_gather();
         gather.clear();
         match self.local {
             Some(local) => local.reply.set(Some(gather)),

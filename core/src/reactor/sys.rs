@@ -3,6 +3,9 @@
 //! The reactor makes system calls through [`Kernel`] and in no other way, so that another kernel can be
 //! put in its place by one alias. Every call restarts after `EINTR` where the kernel interrupted it.
 //!
+//! The three calls of a request (wait, read, write) are made by `rustix`, which makes them directly: the C library's
+//! are cancellation points of its threads, and cost as much again. The others are `nix`'s.
+//!
 //! Not here: who may make a call (the protocol), and what it is for.
 
 #![forbid(unsafe_code)]
@@ -16,9 +19,13 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{self, MsgFlags, Shutdown};
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, Event, EventFlags};
+use rustix::net::{RecvFlags, SendFlags};
 
 use crate::addr::Addr;
 
@@ -44,49 +51,44 @@ impl Interest {
 
 /// What epoll reported of an fd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ready(EpollFlags);
+pub(crate) struct Ready(EventFlags);
 
 impl Ready {
     /// Bytes, the end of the stream, or an error: something that a read would find.
     #[inline]
     pub(crate) fn readable(self) -> bool {
-        self.0.intersects(
-            EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR,
-        )
+        self.0.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR)
     }
 
     #[inline]
     pub(crate) fn writable(self) -> bool {
-        self.0.intersects(EpollFlags::EPOLLOUT)
+        self.0.intersects(EventFlags::OUT)
     }
 
     /// The peer sends no more: what is left can be read to its end at once.
     #[inline]
     pub(crate) fn ends(self) -> bool {
-        self.0.intersects(EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR)
+        self.0.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR)
     }
 
     /// Gone in both directions.
     #[inline]
     pub(crate) fn hung_up(self) -> bool {
-        self.0.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR)
+        self.0.intersects(EventFlags::HUP | EventFlags::ERR)
     }
 }
 
 /// A batch of events.
-pub(crate) struct Events {
-    list: Vec<EpollEvent>,
-    len: usize,
-}
+pub(crate) struct Events(Vec<Event>);
 
 impl Events {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { list: vec![EpollEvent::empty(); capacity], len: 0 }
+        Self(Vec::with_capacity(capacity))
     }
 
     #[inline]
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, Ready)> + '_ {
-        self.list[..self.len].iter().map(|event| (event.data(), Ready(event.events())))
+        self.0.iter().map(|event| (event.data.u64(), Ready(event.flags)))
     }
 }
 
@@ -153,6 +155,12 @@ fn event(interest: Interest, token: u64) -> EpollEvent {
     EpollEvent::new(flags, token)
 }
 
+/// The same error, as the rest of the crate knows it.
+#[cold]
+fn known(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
+}
+
 #[inline(always)]
 fn restart<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
@@ -203,19 +211,16 @@ impl Sys for NixSys {
 
     #[inline]
     fn wait(&self, epoll: &Epoll, events: &mut Events, timeout: Option<Duration>) -> Result<()> {
-        let timeout = match timeout {
-            None => EpollTimeout::NONE,
-            // Rounded up: a wait that ends a little early would spin until its time has come.
-            Some(time) => {
-                EpollTimeout::try_from(time + Duration::from_micros(999)).unwrap_or(EpollTimeout::MAX)
-            }
-        };
-        events.len = 0;
-        events.len = match epoll.wait(&mut events.list, timeout) {
-            Err(Errno::EINTR) => 0,
-            other => other?,
-        };
-        Ok(())
+        let timeout = timeout.map(|time| Timespec {
+            // Whole milliseconds, rounded up: a wait that ends a little early would spin until its time has come.
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(time.subsec_nanos()),
+        });
+        events.0.clear();
+        match epoll::wait(&epoll.0, spare_capacity(&mut events.0), timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(known(errno)),
+        }
     }
 
     fn doze(&self, epolls: &[&Epoll], timeout: Duration) -> Result<bool> {
@@ -228,12 +233,15 @@ impl Sys for NixSys {
 
     #[inline]
     fn read(&self, fd: &OwnedFd, into: &mut [u8]) -> Result<usize> {
-        restart(|| socket::recv(fd.as_raw_fd(), into, MsgFlags::empty()))
+        restart(|| match rustix::net::recv(fd, &mut *into, RecvFlags::empty()) {
+            Ok((count, _)) => Ok(count),
+            Err(errno) => Err(known(errno)),
+        })
     }
 
     #[inline]
     fn write(&self, fd: &OwnedFd, from: &[u8]) -> Result<usize> {
-        restart(|| socket::send(fd.as_raw_fd(), from, MsgFlags::MSG_NOSIGNAL))
+        restart(|| rustix::net::send(fd, from, SendFlags::NOSIGNAL).map_err(known))
     }
 
     fn write_vectored(&self, fd: &OwnedFd, from: &[IoSlice<'_>]) -> Result<usize> {
