@@ -168,7 +168,7 @@ fn a_queue_takes_what_it_needs() {
     let (_, memory) = used(|| chunks.push_copy(b"half a packet"));
     // The bytes, and the queue itself.
     const QUEUE: usize = 72;
-    assert_eq!(memory, Used { left: 13 + QUEUE, peak: 13 + QUEUE, total: 13 + QUEUE });
+    assert_eq!(memory, Used { left: 13 + QUEUE as isize, peak: 13 + QUEUE, total: 13 + QUEUE });
     let (_, memory) = used(|| (0..100).for_each(|_| chunks.push_copy(b"and a bit")));
     assert!(memory.left < 2 * 9 * 100, "{memory:?}");
     // A long queue is not moved around as it grows.
