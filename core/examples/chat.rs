@@ -7,8 +7,10 @@
 //! It prints `listening=ADDRESS` when clients can come, and on SIGINT or SIGTERM, which end it gracefully, its
 //! counts as `key=value`.
 
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "an example is not explored")]
-#![cfg_attr(not(any(loom, shuttle)), allow(clippy::disallowed_types, reason = "nothing here is explored"))]
+#![cfg_attr(
+    not(any(loom, shuttle)),
+    allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")
+)]
 
 #[cfg(any(loom, shuttle))]
 fn main() {}

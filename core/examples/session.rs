@@ -8,8 +8,10 @@
 //! It prints `listening=ADDRESS` when clients can come, a line for each step of a session's end, and on SIGINT
 //! or SIGTERM, which end it gracefully, its counts as `key=value`.
 
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "an example is not explored")]
-#![cfg_attr(not(any(loom, shuttle)), allow(clippy::disallowed_types, reason = "nothing here is explored"))]
+#![cfg_attr(
+    not(any(loom, shuttle)),
+    allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")
+)]
 
 #[cfg(any(loom, shuttle))]
 fn main() {}
