@@ -267,15 +267,15 @@ impl Connection {
         lifecycle::shutdown(&Fx::new(self));
     }
 
-    /// Sends `bytes`, after whatever was sent before. Does not block: what the socket does not take is
-    /// queued and follows as the peer reads; there is no limit to the queue yet. Inside OnRequest this
-    /// sends at once, ahead of the reply that is being gathered. (O1, O2)
+    /// Sends `bytes`, after whatever was sent before. Does not wait for the peer: what the socket does not take is
+    /// queued and follows as the peer reads. The queue has no limit; [`backlog`](Self::backlog) says how long it
+    /// is. Inside OnRequest this sends at once, ahead of the reply that is being gathered. Several threads may send
+    /// at a time. (O1, O2)
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] when the connection is closed or takes no more output; [`Error::ConcurrentAccess`]
-    /// when another thread is sending on it at this moment: neither took any of `bytes`. `Ok` says that
-    /// they are queued, not that they arrived.
+    /// [`Error::Closed`] when the connection is closed or takes no more output. `Ok` says that the bytes are
+    /// queued, not that they arrived.
     ///
     /// ```
     /// # fn f(conn: &pollproof::Connection) -> pollproof::Result<()> {

@@ -64,7 +64,8 @@ impl<'a> Writer<'a> {
         self.gather.borrow_mut().append(bytes);
     }
 
-    /// Room for `count` bytes, to be filled in place. [`ack`](Self::ack) says how many of them are output.
+    /// Room for `count` bytes, to be filled in place. [`ack`](Self::ack) says how many of them are output. What is
+    /// there before is earlier output of this thread, perhaps another connection's: fill what you acknowledge.
     ///
     /// ```
     /// # fn handler(io: &mut pollproof::Io<'_>) -> pollproof::Result<()> {
