@@ -16,10 +16,10 @@
 fn main() {}
 
 #[cfg(not(any(loom, shuttle)))]
-mod ending;
+mod common;
 
 #[cfg(not(any(loom, shuttle)))]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), pollproof::BoxError> {
     chat::main()
 }
 
@@ -30,7 +30,7 @@ mod chat {
 
     use pollproof::{BoxError, Connection, Handler, Io, Server};
 
-    use crate::ending;
+    use crate::common;
 
     /// Bytes of the longest line, without its end. Without a limit one peer could fill the memory.
     const LONGEST_LINE: usize = 4096;
@@ -188,19 +188,19 @@ mod chat {
         }
     }
 
-    pub(super) fn main() -> Result<(), Box<dyn std::error::Error>> {
+    pub(super) fn main() -> Result<(), pollproof::BoxError> {
         let mut args = std::env::args().skip(1);
         let address = args.next().ok_or("usage: chat ADDRESS [BACKLOG]")?;
         let backlog = args.next().map_or(Ok(1 << 20), |bytes| bytes.parse())?;
 
-        let signals = ending::signals()?;
+        let signals = common::signals()?;
         let room = Arc::new(Room { backlog, ..Room::default() });
         let server = Server::builder()
             .send_buffer(SEND_BUFFER)
             .handler(Chat(room.clone()))
             .on_error(|error| eprintln!("{error}"))
             .bind(&address)?;
-        let end = ending::run(&server, &signals)?;
+        let end = common::run(&server, &signals)?;
 
         let state = room.state();
         println!(

@@ -17,10 +17,10 @@
 fn main() {}
 
 #[cfg(not(any(loom, shuttle)))]
-mod ending;
+mod common;
 
 #[cfg(not(any(loom, shuttle)))]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), pollproof::BoxError> {
     session::main()
 }
 
@@ -33,7 +33,7 @@ mod session {
 
     use pollproof::{BoxError, Connection, Error, Handler, Io, Server};
 
-    use crate::ending;
+    use crate::common;
 
     /// Who may come, and with which password.
     const ACCOUNTS: [(&str, &str); 3] = [("ann", "rosebud"), ("bob", "swordfish"), ("eve", "apple")];
@@ -193,12 +193,12 @@ mod session {
         }
     }
 
-    pub(super) fn main() -> Result<(), Box<dyn std::error::Error>> {
+    pub(super) fn main() -> Result<(), pollproof::BoxError> {
         let mut args = std::env::args().skip(1);
         let address = args.next().ok_or("usage: session ADDRESS [LOGIN_MS]")?;
         let login_time = Duration::from_millis(args.next().map_or(Ok(5000), |time| time.parse())?);
 
-        let signals = ending::signals()?;
+        let signals = common::signals()?;
         let shared = Arc::new(Shared::default());
         let errors = shared.clone();
         let server = Server::builder()
@@ -212,7 +212,7 @@ mod session {
                 }
             })
             .bind(&address)?;
-        let end = ending::run(&server, &signals)?;
+        let end = common::run(&server, &signals)?;
 
         let counts = &shared.counts;
         let count = |count: &AtomicU64| count.load(Relaxed);

@@ -29,10 +29,7 @@ pub fn start(handler: impl Handler) -> Result<Running, BoxError> {
     let address = args.next().ok_or_else(|| format!("usage: {name} ADDRESS [POLLERS]"))?;
     let pollers = args.next().map_or(Ok(1), |count| count.parse())?;
 
-    // Blocked before any thread starts, so that only `end` sees them.
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-    signals.thread_block()?;
-
+    let signals = signals()?;
     let errors = Arc::new(AtomicU64::new(0));
     let counted = errors.clone();
     let server = Server::builder()
@@ -43,17 +40,40 @@ pub fn start(handler: impl Handler) -> Result<Running, BoxError> {
             eprintln!("{error}");
         })
         .bind(&address)?;
+    listen(&server)?;
+    Ok(Running { server, errors, signals })
+}
+
+/// Blocks SIGINT and SIGTERM. Called before any thread starts, so that only [`end`] sees them.
+pub fn signals() -> nix::Result<SigSet> {
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    signals.thread_block()?;
+    Ok(signals)
+}
+
+/// Starts `server` and says where it listens.
+fn listen(server: &Server) -> Result<(), BoxError> {
     server.spawn()?;
     println!("listening={}", server.local_addr());
-    std::io::stdout().flush()?;
-    Ok(Running { server, errors, signals })
+    Ok(std::io::stdout().flush()?)
+}
+
+/// Shuts `server` down when one of `signals` comes.
+fn end(server: &Server, signals: &SigSet) -> Result<Shutdown, BoxError> {
+    let _ = signals.wait()?;
+    Ok(server.shutdown(Duration::from_secs(10))?)
+}
+
+/// Runs `server`, says where it listens, and shuts it down when one of `signals` comes.
+pub fn run(server: &Server, signals: &SigSet) -> Result<Shutdown, BoxError> {
+    listen(server)?;
+    end(server, signals)
 }
 
 impl Running {
     /// Waits for a signal and shuts the server down.
     pub fn end(self) -> Result<Ended, BoxError> {
-        let _ = self.signals.wait()?;
-        let shutdown = self.server.shutdown(Duration::from_secs(10))?;
+        let shutdown = end(&self.server, &self.signals)?;
         Ok(Ended { shutdown, stats: self.server.stats(), errors: self.errors.load(Relaxed) })
     }
 }
