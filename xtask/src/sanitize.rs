@@ -54,7 +54,7 @@ pub fn models() -> anyhow::Result<Ended> {
     cargo.args(["--package", "loom-tests", "--bin", "model"]);
     let driver = Driver::built_by(cargo)?.env("TSAN_OPTIONS", "halt_on_error=1 exitcode=66");
     let committed = Scenarios::load()?;
-    let mut failed = 0;
+    let mut failed = Vec::new();
     let models = all_models(loom_tests::all());
     for verdict in
         in_parallel(&models, |model| verdict::check_repeats(&driver, Build::Std, &committed, *model, REPEATS))
@@ -62,11 +62,11 @@ pub fn models() -> anyhow::Result<Ended> {
         let verdict = verdict?;
         println!("{verdict}");
         if !verdict.problems.is_empty() {
-            failed += 1;
+            failed.push(verdict.id.clone());
             println!("  {}", verdict.problems.join("\n  "));
         }
     }
-    ensure!(failed == 0, "{failed} of {} models failed", models.len());
+    ensure!(failed.is_empty(), "{} of {} models failed: {}", failed.len(), models.len(), failed.join(", "));
     Ok(Ended::Passed)
 }
 
@@ -85,18 +85,19 @@ pub fn sockets() -> anyhow::Result<Ended> {
     let listed = stdout(sanitized().arg("--list"))?;
     let names: Vec<_> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
     ensure!(names.len() >= FEWEST, "only {} tests are listed", names.len());
-    let failed: Vec<_> = in_parallel(&names, |name| {
+    let failed: Vec<(&str, String)> = in_parallel(&names, |name| {
         let output = watched(sanitized().args(["--exact", name, "--test-threads", "1"]), LIMIT, ASLEEP)?;
         Ok::<_, anyhow::Error>(match output.status {
             End::Itself(status) if status.success() && output.stdout.contains("1 passed") => None,
-            how => Some(format!("{name}: {how:?}\n{}{}", output.stdout, output.stderr)),
+            how => Some((*name, format!("{how:?}\n{}{}", output.stdout, output.stderr))),
         })
     })
     .into_iter()
     .filter_map(Result::transpose)
     .collect::<anyhow::Result<_>>()?;
-    failed.iter().for_each(|failure| println!("{failure}"));
-    ensure!(failed.is_empty(), "{} of {} tests failed", failed.len(), names.len());
+    failed.iter().for_each(|(name, failure)| println!("{name}: {failure}"));
+    let failed: Vec<_> = failed.into_iter().map(|(name, _)| name).collect();
+    ensure!(failed.is_empty(), "{} of {} tests failed: {}", failed.len(), names.len(), failed.join(", "));
     println!("{} tests, no race", names.len());
     Ok(Ended::Passed)
 }
