@@ -261,9 +261,10 @@ impl<'a> Reader<'a> {
 
     /// Consumes `count` bytes that are there.
     fn cut(&mut self, count: usize) -> Bytes {
-        if let (Some(_), Some(local)) = (&self.view, self.local) {
+        if let (Some(len), Some(local)) = (self.view.take().map(|view| view.len()), self.local) {
             let start = self.used.get();
-            let bytes = local.block().share(start..start + count);
+            let bytes = local.block_mut().share(start..start + count);
+            self.view = Some(Ref::map(local.block(), |block| &block.bytes()[..len]));
             self.consume_front(count);
             return bytes;
         }
@@ -331,11 +332,13 @@ impl<'a> Reader<'a> {
     /// What was not consumed of `view` becomes chunks.
     #[inline]
     fn keep_rest(&mut self, view: Ref<'_, [u8]>) {
-        let used = self.used.take();
-        if used < view.len()
+        let (used, len) = (self.used.take(), view.len());
+        // Nobody looks at the block any more: it can be lent.
+        drop(view);
+        if used < len
             && let Some(local) = self.local
         {
-            self.own.chunks.push(input::keep(&local.block(), used, view.len()));
+            self.own.chunks.push(input::keep(&mut local.block_mut(), used, len));
         }
         self.consumed(used);
     }

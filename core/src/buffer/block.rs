@@ -5,7 +5,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::Cell;
 use std::ops::Range;
 use crate::sync::Arc;
 
@@ -55,16 +54,21 @@ impl Block {
 /// assert_eq!((&kept[..], &block.bytes()[..5]), (&b"hello"[..], &b"world"[..]));
 /// ```
 pub struct ReadBlock {
-    current: Arc<Block>,
-    /// Something of `current` may be lent.
-    lent: Cell<bool>,
+    /// The block, as long as nothing was ever lent of it: exclusive, without asking.
+    own: Option<Box<Block>>,
+    /// The block otherwise.
+    lent: Option<Lendable>,
     /// Blocks that were lent when they were exchanged; who has all its slices back is used again.
-    kept: ArrayVec<Arc<Block>, KEPT>,
+    kept: ArrayVec<Lendable, KEPT>,
 }
+
+/// A block that can be lent.
+#[allow(clippy::redundant_allocation, reason = "a block that is lent for the first time is not copied for that")]
+type Lendable = Arc<Box<Block>>;
 
 /// What a slice of a block keeps alive.
 struct Lent {
-    block: Arc<Block>,
+    block: Lendable,
     range: Range<usize>,
 }
 
@@ -83,24 +87,26 @@ impl Default for ReadBlock {
 impl ReadBlock {
     /// A block of its own, nothing of it lent.
     pub fn new() -> Self {
-        Self { current: Arc::new(Block([0; SIZE])), lent: Cell::new(false), kept: ArrayVec::new() }
+        Self { own: Some(Block::new()), lent: None, kept: ArrayVec::new() }
     }
 
     /// A whole block to read into: this one, or another if a slice of this one is still kept. Which bytes
     /// it holds before is not defined.
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
-        if self.lent.get() {
-            self.exchange();
+        match &mut self.own {
+            Some(block) => block.bytes_mut(),
+            None => Self::exclusive(&mut self.lent, &mut self.kept),
         }
-        let Some(block) = Arc::get_mut(&mut self.current) else { unreachable!("a block is lent by `share` alone") };
-        block.bytes_mut()
     }
 
     /// All of the block, as it was filled last.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        self.current.bytes()
+        match (&self.own, &self.lent) {
+            (Some(block), _) => block.bytes(),
+            (None, lent) => lent.as_ref().map_or(&[], |block| block.bytes()),
+        }
     }
 
     /// A part of the block that stays as it is for as long as it is kept, by whom and on which thread ever.
@@ -109,34 +115,40 @@ impl ReadBlock {
     /// # Panics
     ///
     /// If `range` is not within the block.
-    pub fn share(&self, range: Range<usize>) -> Bytes {
+    pub fn share(&mut self, range: Range<usize>) -> Bytes {
         assert!(range.start <= range.end && range.end <= SIZE, "{range:?} of a block of {SIZE} bytes");
         if range.is_empty() {
             return Bytes::new();
         }
-        self.lent.set(true);
-        Bytes::from_owner(Lent { block: self.current.clone(), range })
+        if let Some(block) = self.own.take() {
+            self.lent = Some(Arc::new(block));
+        }
+        self.lent.as_ref().map_or_else(Bytes::new, |block| Bytes::from_owner(Lent { block: block.clone(), range }))
     }
 
-    /// Sees to it that nothing of the current block is lent.
+    /// The current block, or the one that replaces it if something of it is lent.
     #[cold]
-    fn exchange(&mut self) {
-        if Arc::get_mut(&mut self.current).is_none() {
-            let back = self.kept.iter_mut().position(|block| Arc::get_mut(block).is_some());
+    fn exclusive<'a>(
+        lent: &'a mut Option<Lendable>,
+        kept: &mut ArrayVec<Lendable, KEPT>,
+    ) -> &'a mut [u8] {
+        let current = lent.get_or_insert_with(|| Arc::new(Block::new()));
+        if Arc::get_mut(current).is_none() {
+            let back = kept.iter_mut().position(|block| Arc::get_mut(block).is_some());
             let next = match back {
-                Some(at) => self.kept.swap_remove(at),
-                None => Arc::new(Block([0; SIZE])),
+                Some(at) => kept.swap_remove(at),
+                None => Arc::new(Block::new()),
             };
             // With too many on loan, this one is freed by whoever keeps its last slice.
-            let _ = self.kept.try_push(std::mem::replace(&mut self.current, next));
+            let _ = kept.try_push(std::mem::replace(current, next));
         }
-        self.lent.set(false);
+        Arc::get_mut(current).map_or(&mut [], |block| block.bytes_mut())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, KEPT, ReadBlock, SIZE};
+    use super::{Arc, Block, KEPT, ReadBlock, SIZE};
 
     #[test]
     fn a_block_is_aligned_to_a_page() {
@@ -165,7 +177,7 @@ mod tests {
         drop(block.share(0..10));
         assert_eq!(block.spare().as_ptr(), first);
         assert!(block.share(7..7).is_empty());
-        assert!(!block.lent.get(), "an empty slice keeps no block");
+        assert_eq!(Arc::strong_count(block.lent.as_ref().expect("it was lent")), 1, "an empty slice keeps no block");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(crate) struct Input {
 }
 
 /// A part of a block that outlives the next read: with the block, or copied if it is small.
-pub(crate) fn keep(block: &ReadBlock, start: usize, end: usize) -> Bytes {
+pub(crate) fn keep(block: &mut ReadBlock, start: usize, end: usize) -> Bytes {
     if end - start >= KEEPS_BLOCK { block.share(start..end) } else { Bytes::copy_from_slice(&block.bytes()[start..end]) }
 }
 

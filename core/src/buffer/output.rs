@@ -131,6 +131,49 @@ impl Output {
     #[inline]
     pub(crate) unsafe fn send(&self, batch: Option<Batch<'_>>, mut write: impl Write) -> Sent {
         // Safety: OUT, by the caller's promise.
+        let idle = unsafe { self.queue.with(Chunks::is_empty) && self.outbox.is_empty() };
+        match batch {
+            Some(Batch::Run(run)) if idle && !run.is_empty() => {
+                add(&self.flushed, run.len());
+                match write.run(run) {
+                    Some(count) if count == run.len() => {
+                        add(&self.sent, count);
+                        Sent::All
+                    }
+                    // Safety: as above.
+                    other => unsafe { self.sent_a_part(run, other) },
+                }
+            }
+            // Safety: as above.
+            batch => unsafe { self.send_all(batch, write) },
+        }
+    }
+
+    /// The kernel took `count` bytes of `run`, or refused it; nothing was queued before.
+    ///
+    /// # Safety
+    ///
+    /// As for [`send`](Self::send).
+    #[cold]
+    unsafe fn sent_a_part(&self, run: &[u8], count: Option<usize>) -> Sent {
+        let Some(count) = count else {
+            add(&self.dropped, run.len());
+            return Sent::Failed;
+        };
+        add(&self.sent, count);
+        // Safety: OUT, by the caller's promise.
+        unsafe { self.queue.with_mut(|queue| queue.push_copy(&run[count..])) };
+        Sent::Partly
+    }
+
+    /// [`send`](Self::send) where there is more than one run in one place.
+    ///
+    /// # Safety
+    ///
+    /// As for [`send`](Self::send).
+    #[inline(never)]
+    unsafe fn send_all(&self, batch: Option<Batch<'_>>, mut write: impl Write) -> Sent {
+        // Safety: OUT, by the caller's promise.
         unsafe {
             self.queue.with_mut(|queue| {
                 while let Some(mut chunks) = self.outbox.pop() {

@@ -248,7 +248,7 @@ impl Effects for Fx<'_> {
             self.view.set(count);
         } else {
             // Safety: READING.
-            unsafe { inbox.deliver(input::keep(&block, 0, count)) };
+            unsafe { inbox.deliver(input::keep(&mut block, 0, count)) };
         }
         Input::Data
     }

@@ -7,7 +7,7 @@
 //! Every `unsafe` here rests on the bit under which the protocol calls; the documentation of
 //! [`Effects`](crate::protocol::effects::Effects) says which, and the scenarios check it.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -46,6 +46,11 @@ impl Local {
     #[inline]
     pub(crate) fn block(&self) -> Ref<'_, ReadBlock> {
         self.block.borrow()
+    }
+
+    /// The block, to lend a part of it, when no handler has a view.
+    pub(crate) fn block_mut(&self) -> RefMut<'_, ReadBlock> {
+        self.block.borrow_mut()
     }
 }
 
@@ -185,7 +190,7 @@ impl<'a> Fx<'a> {
     pub(super) unsafe fn spill(&self) {
         let (Some(local), count) = (self.local, self.view.take()) else { return };
         // Safety: TASK, by the caller's promise.
-        unsafe { self.conn.input.own() }.chunks.push(input::keep(&local.block(), 0, count));
+        unsafe { self.conn.input.own() }.chunks.push(input::keep(&mut local.block_mut(), 0, count));
     }
 
     /// Runs the section where the runner says, without a view. Called with `TASK`, which travels on.
