@@ -321,7 +321,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The handler, or the reader outside one, is through.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&mut self) {
         match self.view.take() {
             Some(view) => self.keep_rest(view),
@@ -330,7 +330,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What was not consumed of `view` becomes chunks.
-    #[inline]
+    #[inline(always)]
     fn keep_rest(&mut self, view: Ref<'_, [u8]>) {
         let (used, len) = (self.used.take(), view.len());
         // Nobody looks at the block any more: it can be lent.

@@ -128,7 +128,7 @@ impl Output {
     /// # Safety
     ///
     /// The caller holds `OUT` (O2), and `FLUSHING` if there is a batch (O1).
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn send(&self, batch: Option<Batch<'_>>, mut write: impl Write) -> Sent {
         // Safety: OUT, by the caller's promise.
         let idle = unsafe { self.queue.with(Chunks::is_empty) && self.outbox.is_empty() };

@@ -89,7 +89,7 @@ pub enum Reading {
 /// its owner may be busy for long (D1, L1). Who finds the reader lock taken reports nothing, or bytes
 /// before a hup would be lost; epoll reports again. If that may be for long, because the other reader is a
 /// deposed poller of the same epoll inside OnDisconnect, the fd is masked until it is through. (K6)
-#[inline]
+#[inline(always)]
 pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
     let word = fx.word();
     let mut found = word.begin_read();

@@ -47,7 +47,7 @@ impl Through {
 
 /// Begins a flush and sends what the socket takes; the rest is queued, and sent by whoever is the
 /// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`]. (O1, O2)
-#[inline]
+#[inline(always)]
 pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
     let word = fx.word();
     let found = word.begin_flush();
@@ -96,7 +96,7 @@ pub fn writable<E: Effects + ?Sized>(fx: &E) -> bool {
 
 /// The consumer: sends until nothing is left, the socket is full, or it fails. `armed`: the mask asks
 /// for writability.
-#[inline]
+#[inline(always)]
 fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Through {
     let word = fx.word();
     let mut lost = false;

@@ -153,7 +153,7 @@ fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
 }
 
 /// Calls OnRequest while it is due. (S4)
-#[inline]
+#[inline(always)]
 fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
     let mut calls = 0_u32;
     loop {
@@ -206,7 +206,7 @@ fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
 
 /// The owner is about to leave bytes unread, or none. Reading goes on for a handler that wants more than
 /// is read ahead; where nobody will consume, it stops at the limit. (N6)
-#[inline]
+#[inline(always)]
 fn rest_reading<E: Effects + ?Sized>(fx: &E, at: Snapshot, nobody_consumes: impl FnOnce() -> bool) -> Snapshot {
     let full = guard("process.fill", fx.input_full()) && nobody_consumes();
     if at.any(FULL) && guard("process.read-on", !full) {

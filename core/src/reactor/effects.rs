@@ -64,7 +64,7 @@ impl Effects for Fx<'_> {
         &self.conn.word
     }
 
-    #[inline]
+    #[inline(always)]
     fn run_task(&self, at: Snapshot) {
         // The bytes in the block are this thread's only until the section is released. A section that
         // begins with anything but the handler may be released before it calls it.
@@ -278,7 +278,7 @@ impl Effects for Fx<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(&self, direct: bool) -> Sent {
         let batch = if direct { self.out.take() } else { None };
         // Safety: OUT, and FLUSHING if it is direct.
