@@ -14,6 +14,10 @@ use crate::protocol::effects::Sent;
 use crate::reactor::held::Held;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
+/// Bytes after which a consumer rests although the socket takes more: then it parks, and epoll reports the socket
+/// as writable at once. (F3)
+const TURN: usize = 1 << 20;
+
 /// The bytes of one flush.
 pub(crate) enum Batch<'a> {
     /// One run, sent from where it is.
@@ -59,6 +63,11 @@ pub(crate) struct Output {
 pub(crate) trait Write {
     fn run(&mut self, bytes: &[u8]) -> Option<usize>;
     fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize>;
+
+    /// Whether epoll would report the socket as writable if the consumer rested now.
+    fn may_rest(&self) -> bool {
+        true
+    }
 
     /// One system call for everything in `slices`.
     fn slices(&mut self, slices: &Slices<'_>) -> Option<usize> {
@@ -176,11 +185,10 @@ impl Output {
         // Safety: OUT, by the caller's promise.
         unsafe {
             self.queue.with_mut(|queue| {
-                while let Some(mut chunks) = self.outbox.pop() {
-                    queue.append(&mut chunks);
-                }
                 if let Some(mut batch) = batch {
                     add(&self.flushed, batch.len());
+                    // It goes behind everything, and while this is its flush nobody adds to that.
+                    self.collect(queue, usize::MAX);
                     if !queue.is_empty() {
                         batch.queue(0, queue);
                     } else if batch.len() > 0 {
@@ -201,8 +209,36 @@ impl Output {
         }
     }
 
-    fn send_queue(&self, queue: &mut Chunks, mut write: impl Write) -> Sent {
-        while !queue.is_empty() {
+    /// Moves what flushes have appended into the queue, until that has `enough`.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds `OUT`.
+    unsafe fn collect(&self, queue: &mut Chunks, enough: usize) {
+        while queue.len() < enough {
+            // Safety: by the caller's promise.
+            let Some(mut chunks) = (unsafe { self.outbox.pop() }) else { return };
+            queue.append(&mut chunks);
+        }
+    }
+
+    /// Sends what is queued: all, what the socket takes, or a turn's worth, so that flushes that never cease
+    /// neither keep the consumer nor have it collect instead of sending. (F3)
+    ///
+    /// # Safety
+    ///
+    /// The caller holds `OUT`.
+    unsafe fn send_queue(&self, queue: &mut Chunks, mut write: impl Write) -> Sent {
+        let mut left = TURN;
+        loop {
+            // Safety: by the caller's promise.
+            unsafe { self.collect(queue, TURN) };
+            if queue.is_empty() {
+                return Sent::All;
+            }
+            if left == 0 && write.may_rest() {
+                return Sent::Partly;
+            }
             let mut slices = Slices::new();
             queue.io_slices(&mut slices);
             let offered: usize = slices.iter().map(|run| run.len()).sum();
@@ -213,8 +249,8 @@ impl Output {
             if count < offered {
                 return Sent::Partly;
             }
+            left = left.saturating_sub(count);
         }
-        Sent::All
     }
 
     /// Everything that was queued and not sent, leaving nothing and no memory.
@@ -227,9 +263,7 @@ impl Output {
         // consumer is parked, whom the word's closing bits keep from the queue (D2).
         unsafe {
             self.queue.with_mut(|queue| {
-                while let Some(mut chunks) = self.outbox.pop() {
-                    queue.append(&mut chunks);
-                }
+                self.collect(queue, usize::MAX);
                 add(&self.dropped, queue.len());
                 std::mem::take(queue).into_vec()
             })
@@ -249,5 +283,83 @@ fn write_batch(batch: &Batch<'_>, write: &mut impl Write) -> Option<usize> {
                 write.slices(&slices)
             }
         },
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::{Batch, Output, Sent, TURN, Write};
+
+    const BLOCK: usize = 64 << 10;
+
+    /// A socket that takes everything, and on whose every call another flush is appended.
+    struct NeverCeases<'a>(&'a Output, usize);
+
+    impl NeverCeases<'_> {
+        fn take(&mut self, count: usize) -> Option<usize> {
+            self.1 += 1;
+            assert!(self.1 < 1000, "the consumer does not come to an end");
+            // Safety: no other producer is there.
+            unsafe { self.0.append(&mut Batch::Run(&vec![1; count])) };
+            Some(count)
+        }
+    }
+
+    impl Write for &mut NeverCeases<'_> {
+        fn run(&mut self, bytes: &[u8]) -> Option<usize> {
+            self.take(bytes.len())
+        }
+
+        fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize> {
+            self.take(runs.iter().map(|run| run.len()).sum())
+        }
+    }
+
+    /// SPEC: F3.
+    #[test]
+    fn a_consumer_rests_while_flushes_never_cease() {
+        let output = Output::new();
+        // Safety: neither another producer nor another consumer is there.
+        unsafe {
+            output.append(&mut Batch::Run(&[1; BLOCK]));
+            let mut socket = NeverCeases(&output, 0);
+            assert_eq!(output.send(None, &mut socket), Sent::Partly);
+            assert_eq!((output.sent(), socket.1), (TURN as u64, TURN / BLOCK));
+        }
+    }
+
+    /// What a first call is offered.
+    struct Full(Option<usize>);
+
+    impl Write for &mut Full {
+        fn run(&mut self, bytes: &[u8]) -> Option<usize> {
+            self.0 = Some(bytes.len());
+            Some(0)
+        }
+
+        fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize> {
+            self.0 = Some(runs.iter().map(|run| run.len()).sum());
+            Some(0)
+        }
+    }
+
+    /// SPEC: F3.
+    #[test]
+    fn a_consumer_collects_no_more_than_it_is_about_to_send() {
+        let output = Output::new();
+        // Safety: as above.
+        unsafe {
+            for _ in 0..3 * TURN / BLOCK {
+                output.append(&mut Batch::Run(&[1; BLOCK]));
+            }
+            let mut socket = Full(None);
+            assert_eq!(output.send(None, &mut socket), Sent::Partly);
+            assert!(socket.0.is_some_and(|offered| (1..=TURN).contains(&offered)), "{:?}", socket.0);
+            assert_eq!(output.queue.with(super::Chunks::len), TURN);
+            assert_eq!(output.backlog(), 3 * TURN as u64);
+            assert_eq!(output.free().len(), 3 * TURN);
+        }
     }
 }
