@@ -51,6 +51,7 @@ pub const SITES: &[&str] = &[
     "read.closing",
     "read.closed-detach",
     "read.gate",
+    "read.full",
     "read.owner",
     "read.announce",
     "read.wanted",

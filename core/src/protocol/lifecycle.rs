@@ -82,7 +82,7 @@ pub enum Reading {
 }
 
 /// The poller's step for a readable fd: one read, and the serial section if nobody has it. `hup`: the
-/// kernel says that the peer is gone in both directions. (F1, N1, N3, E1, E2)
+/// kernel says that the peer is gone in both directions. (F1, N1, N3, N6, E1, E2)
 ///
 /// The reader lock and the section are taken in one step: a poller that finds nobody at work handles
 /// what it reads itself, from its own block. Who finds the connection closed does the DEL, if nobody has:
@@ -122,7 +122,9 @@ pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
         end_read(fx, owner);
         return Reading::Eof;
     }
-    if guard("read.gate", found.any(NOREAD)) {
+    // As much as may be is read ahead, and whoever said so may not have come to the mask yet. No mask keeps a hup out.
+    let full = found.any(FULL) && !found.any(WAITR) && !hup;
+    if guard("read.gate", found.any(NOREAD)) || guard("read.full", full) {
         end_read(fx, owner);
         return Reading::Nothing;
     }

@@ -18,7 +18,7 @@ use crate::protocol::interest;
 use crate::protocol::process::{self, Progress, Unread};
 use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
-use crate::protocol::word::{ARMED, CLOSING, FRESH, FULL, PENDING, Snapshot};
+use crate::protocol::word::{ARMED, CLOSING, FRESH, MASKED, PENDING, Snapshot};
 use crate::runner::Task;
 use crate::trace;
 
@@ -55,6 +55,12 @@ impl Write for Writing<'_, '_> {
     fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize> {
         // Safety: OUT is a hold.
         self.wrote(unsafe { self.0.fd(|fd| self.0.conn.server.sys.write_vectored(fd, runs)) })
+    }
+
+    /// A masked fd is edge-triggered, and there is no edge as long as the socket takes everything. Who masks it after
+    /// this look does so with a MOD, which makes one. (K6)
+    fn may_rest(&self) -> bool {
+        !self.0.conn.word.look().any(MASKED)
     }
 }
 
@@ -227,10 +233,6 @@ impl Effects for Fx<'_> {
     fn read(&self, owner: bool) -> Input {
         // Only polling threads read.
         let Some(local) = self.local else { return Input::Empty };
-        if !owner && self.stops_when_full && self.input_full() && self.conn.word.look().any(FULL) {
-            // Whoever is to mask the fd has not come to it yet. That can take long enough to read a lot.
-            return Input::Empty;
-        }
         let mut block = local.block.borrow_mut();
         let inbox = &self.conn.input;
         // Safety: READING is a hold.

@@ -157,7 +157,7 @@ fn end(server: &Shared, lead: &Lead) {
 /// One connection's events.
 #[inline]
 fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
-    let fx = Fx::dispatching(conn, local, ready.ends());
+    let fx = Fx::polling(conn, local);
     // Writable, and nobody is parked: the connection was closed meanwhile, which the reader's step finds.
     let stray = ready.writable() && !output::writable(&fx);
     if !ready.readable() && !stray {

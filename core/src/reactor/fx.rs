@@ -76,29 +76,20 @@ pub(crate) struct Fx<'a> {
     pub(super) calls: Cell<u32>,
     /// The runner has brought this step to its thread already.
     pub(super) on_runner: bool,
-    /// Nothing is read that is not asked for. (N6)
-    pub(super) stops_when_full: bool,
 }
 
 impl<'a> Fx<'a> {
     #[inline]
     fn with(handle: &'a Connection, local: Option<&'a Local>, out: Option<Batch<'a>>) -> Self {
         let (view, failed, calls) = (Cell::new(0), Cell::new(false), Cell::new(0));
-        let (out, on_runner, stops_when_full) = (RefCell::new(out), false, false);
-        Self { handle, conn: handle.conn(), local, view, out, failed, calls, on_runner, stops_when_full }
+        let (out, on_runner) = (RefCell::new(out), false);
+        Self { handle, conn: handle.conn(), local, view, out, failed, calls, on_runner }
     }
 
     /// On the polling thread that `local` belongs to.
     #[inline]
     pub(crate) fn polling(handle: &'a Connection, local: &'a Local) -> Self {
         Self::with(handle, Some(local), None)
-    }
-
-    /// On the polling thread that `local` belongs to, for an event. `ends`: it tells of an end, which no mask keeps
-    /// out, so that what is before it must be read.
-    #[inline]
-    pub(crate) fn dispatching(handle: &'a Connection, local: &'a Local, ends: bool) -> Self {
-        Self { stops_when_full: !ends, ..Self::polling(handle, local) }
     }
 
     /// On any thread, to flush `batch`.

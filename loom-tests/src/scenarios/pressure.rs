@@ -49,6 +49,28 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "read-ahead-before-the-mask",
+        chapter: "Back-pressure",
+        clauses: &["N6", "N3"],
+        sentence: "Of two pollers that read ahead, one stops at the limit although the other has not come to the mask.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::registered(setup, User { limit: 1, ..User::default() });
+            let poller = |w: World| {
+                w.peer_sends();
+                let event = if w.poll() { "an event" } else { "no event" };
+                w.note(format!("{}: {event}", w.who()));
+            };
+            setup.race(|| {}, vec![world.role(poller), world.role(poller)]);
+            assert_eq!(world.segments_read(), 1, "nobody has consumed");
+            world.connect();
+            let outcome = world.end();
+            assert!(outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "read-ahead-against-half-packet",
         chapter: "Back-pressure",
         clauses: &["N6", "N4"],
