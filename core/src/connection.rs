@@ -28,6 +28,13 @@ use crate::sync::{Arc, Mutex, lock};
 use crate::waiting::{self, Limit};
 
 /// A callback that runs once, when its connection is over; see [`Connection::on_close`].
+///
+/// ```
+/// use pollproof::{CloseCallback, Connection};
+///
+/// let mut later: Vec<CloseCallback> = Vec::new();
+/// later.push(Box::new(|conn: &Connection| println!("{} is over", conn.id())));
+/// ```
 pub type CloseCallback = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A callback that gets the fd back; see [`Connection::detach`].

@@ -131,6 +131,17 @@ impl<E: Into<BoxError>> Outcome for Result<(), E> {
 }
 
 /// A handler that is only an OnRequest; see [`Builder::on_request`](crate::Builder::on_request).
+///
+/// ```
+/// use pollproof::{Builder, Io, OnRequest, Server};
+///
+/// fn echo(io: &mut Io<'_>) {
+///     io.write(io.data());
+///     io.consume(io.data().len());
+/// }
+///
+/// let builder: Builder<OnRequest<fn(&mut Io<'_>)>> = Server::builder().on_request(echo);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct OnRequest<F>(pub(crate) F);
 

@@ -75,6 +75,15 @@ pub use loom::cell::UnsafeCell;
 ///
 /// Under loom this is loom's own cell, which reports two accesses that are not ordered by the program.
 /// Elsewhere it is [`std::cell::UnsafeCell`] behind the same two methods.
+///
+/// ```
+/// use pollproof::sync::UnsafeCell;
+///
+/// let cell = UnsafeCell::new(1);
+/// // Safety: nobody else has it.
+/// cell.with_mut(|value| unsafe { *value += 1 });
+/// cell.with(|value| assert_eq!(unsafe { *value }, 2));
+/// ```
 #[cfg(not(loom))]
 #[derive(Debug, Default)]
 pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);

@@ -18,6 +18,13 @@ pub const SIZE: usize = 64 * 1024;
 const KEPT: usize = 8;
 
 /// A page-aligned block.
+///
+/// ```
+/// use pollproof::buffer::block::{Block, SIZE};
+///
+/// let block = Block::new();
+/// assert_eq!((block.bytes().len(), block.bytes().as_ptr() as usize % 4096), (SIZE, 0));
+/// ```
 #[repr(C, align(4096))]
 pub struct Block([u8; SIZE]);
 

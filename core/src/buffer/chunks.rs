@@ -25,6 +25,16 @@ pub(super) const BLOCK: usize = 64 * 1024;
 pub const RUNS: usize = 64;
 
 /// The runs of one gathering write.
+///
+/// ```
+/// use pollproof::buffer::chunks::{Chunks, Slices};
+///
+/// let mut queue = Chunks::new();
+/// queue.push_copy(b"GET / ");
+/// let mut slices = Slices::new();
+/// queue.io_slices(&mut slices);
+/// assert_eq!(&slices[0][..], b"GET / ");
+/// ```
 pub type Slices<'a> = ArrayVec<IoSlice<'a>, RUNS>;
 
 /// A queue of bytes. Empty, it owns no memory. (B2)

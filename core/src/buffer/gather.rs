@@ -20,6 +20,13 @@ use super::chunks::{BLOCK, Chunks, LARGE, Slices};
 pub const LEAST_SPARE: usize = 64;
 
 /// More was acknowledged than there was room for.
+///
+/// ```
+/// use pollproof::buffer::gather::{Gather, TooMuch};
+///
+/// let mut gather = Gather::without_block();
+/// assert!(matches!(gather.ack(1), Err(TooMuch { acknowledged: 1, offered: 0 })));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{acknowledged} bytes were acknowledged, {offered} were offered")]
 pub struct TooMuch {

@@ -18,6 +18,22 @@ enum State<F> {
 }
 
 /// A list of callbacks that is run once, from the newest to the oldest.
+///
+/// ```
+/// use pollproof::protocol::close_list::CloseList;
+/// use pollproof::protocol::effects::Ran;
+///
+/// let list = CloseList::new();
+/// list.push("first").unwrap();
+/// list.push("second").unwrap();
+/// let mut order = Vec::new();
+/// let ran = list.run(|callback| {
+///     order.push(callback);
+///     Ran::Done
+/// });
+/// assert_eq!((ran, order), (2, vec!["second", "first"]));
+/// assert_eq!(list.push("too late"), Err("too late"));
+/// ```
 #[derive(Debug)]
 pub struct CloseList<F>(Mutex<State<F>>);
 

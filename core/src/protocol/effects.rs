@@ -13,6 +13,18 @@ use super::trigger::{Trigger, Wake};
 use super::word::Snapshot;
 
 /// How a call of user code ended. Effects catch panics; the protocol turns one into a close. (P1)
+///
+/// ```
+/// use pollproof::protocol::effects::Ran;
+///
+/// fn guarded(callback: impl FnOnce() + std::panic::UnwindSafe) -> Ran {
+///     match std::panic::catch_unwind(callback) {
+///         Ok(()) => Ran::Done,
+///         Err(_) => Ran::Panicked,
+///     }
+/// }
+/// assert_eq!(guarded(|| ()), Ran::Done);
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ran {
@@ -23,6 +35,23 @@ pub enum Ran {
 }
 
 /// What one read of the fd found.
+///
+/// ```
+/// use std::io::{ErrorKind, Read};
+///
+/// use pollproof::protocol::effects::Input;
+///
+/// fn input(mut socket: impl Read, block: &mut [u8]) -> Input {
+///     match socket.read(block) {
+///         Ok(0) => Input::Eof,
+///         Ok(_) => Input::Data,
+///         Err(error) if error.kind() == ErrorKind::WouldBlock => Input::Empty,
+///         Err(_) => Input::Gone,
+///     }
+/// }
+/// assert_eq!(input(&b"bytes"[..], &mut [0; 8]), Input::Data);
+/// assert_eq!(input(&b""[..], &mut [0; 8]), Input::Eof);
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -37,6 +66,22 @@ pub enum Input {
 }
 
 /// What one attempt to send found.
+///
+/// ```
+/// use std::io::{ErrorKind, Write};
+///
+/// use pollproof::protocol::effects::Sent;
+///
+/// fn sent(mut socket: impl Write, bytes: &[u8]) -> Sent {
+///     match socket.write(bytes) {
+///         Ok(count) if count == bytes.len() => Sent::All,
+///         Ok(_) => Sent::Partly,
+///         Err(error) if error.kind() == ErrorKind::WouldBlock => Sent::Partly,
+///         Err(_) => Sent::Failed,
+///     }
+/// }
+/// assert_eq!(sent(&mut [0; 4][..], b"more than four"), Sent::Partly);
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
@@ -49,6 +94,85 @@ pub enum Sent {
 }
 
 /// The surroundings of one connection's protocol.
+///
+/// ```
+/// use std::cell::{Cell, RefCell};
+///
+/// use pollproof::protocol::effects::{Effects, Input, Ran, Sent};
+/// use pollproof::protocol::process::{self, Progress, Unread};
+/// use pollproof::protocol::transitions::Word;
+/// use pollproof::protocol::trigger::Trigger;
+/// use pollproof::protocol::word::Snapshot;
+/// use pollproof::protocol::lifecycle;
+///
+/// /// A connection without a socket, for one thread.
+/// struct Toy {
+///     word: Word,
+///     triggers: [Trigger; 2],
+///     arrives: Cell<u64>,
+///     unread: Cell<Unread>,
+///     progress: RefCell<Progress>,
+///     calls: RefCell<Vec<&'static str>>,
+/// }
+///
+/// impl Toy {
+///     fn call(&self, name: &'static str) -> Ran {
+///         self.calls.borrow_mut().push(name);
+///         Ran::Done
+///     }
+/// }
+///
+/// impl Effects for Toy {
+///     fn word(&self) -> &Word { &self.word }
+///     fn run_task(&self, at: Snapshot) { process::run(self, at) }
+///     fn on_prepare(&self) -> Ran { self.call("prepare") }
+///     fn register(&self) -> bool { true }
+///     fn on_connect(&self) -> Ran { self.call("connect") }
+///     fn unread(&self) -> Option<Unread> { Some(self.unread.get()) }
+///     fn progress<R>(&self, f: impl FnOnce(&mut Progress) -> R) -> R { f(&mut self.progress.borrow_mut()) }
+///     fn on_request(&self, _last: bool) -> Ran {
+///         let Unread { produced, .. } = self.unread.get();
+///         self.unread.set(Unread { produced, consumed: produced });
+///         self.call("request")
+///     }
+///     fn install_handler(&self) {}
+///     fn input_empty(&self) -> bool { self.unread.get().produced == self.unread.get().consumed }
+///     fn run_close_callbacks(&self) { let _ = self.call("close callbacks"); }
+///     fn finish(&self, _hand_back: bool) { let _ = self.call("finish"); }
+///     fn read(&self, _owner: bool) -> Input {
+///         let (Unread { produced, consumed }, bytes) = (self.unread.get(), self.arrives.take());
+///         self.unread.set(Unread { produced: produced + bytes, consumed });
+///         if bytes > 0 { Input::Data } else { Input::Eof }
+///     }
+///     fn on_disconnect(&self) -> Ran { self.call("disconnect") }
+///     fn deregister(&self) { let _ = self.call("deregister"); }
+///     fn append(&self) {}
+///     fn send(&self, _direct: bool) -> Sent { Sent::All }
+///     fn discard(&self) {}
+///     fn set_interest(&self, _readable: bool, _writable: bool, _edge: bool) {}
+///     fn read_trigger(&self) -> &Trigger { &self.triggers[0] }
+///     fn write_trigger(&self) -> &Trigger { &self.triggers[1] }
+///     fn produced(&self) -> u64 { self.unread.get().produced }
+///     fn sent(&self) -> u64 { 0 }
+/// }
+///
+/// let toy = Toy {
+///     word: Word::new(true),
+///     triggers: [Trigger::new(), Trigger::new()],
+///     arrives: Cell::new(5),
+///     unread: Cell::new(Unread { produced: 0, consumed: 0 }),
+///     progress: RefCell::new(Progress::default()),
+///     calls: RefCell::new(Vec::new()),
+/// };
+/// assert!(lifecycle::register(&toy));
+/// lifecycle::connect(&toy);
+/// let _ = lifecycle::readable(&toy, false);
+/// let _ = lifecycle::readable(&toy, false);
+/// assert_eq!(
+///     toy.calls.borrow()[..],
+///     ["prepare", "connect", "request", "disconnect", "deregister", "close callbacks", "finish"],
+/// );
+/// ```
 pub trait Effects {
     /// The connection's word.
     fn word(&self) -> &Word;

@@ -15,10 +15,26 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 const WAITS: u32 = 1 << 31;
 
 /// How many connections there are, and whether the acceptor waits.
+///
+/// ```
+/// use pollproof::protocol::gate::Gate;
+///
+/// let gate = Gate::new();
+/// assert_eq!(gate.enter().open, 1);
+/// assert!(!gate.wait().room(1), "the acceptor waits");
+/// assert!(gate.leave(), "whoever ends the connection wakes it");
+/// ```
 #[derive(Debug)]
 pub struct Gate(AtomicU32);
 
 /// What a transition of the gate found.
+///
+/// ```
+/// use pollproof::protocol::gate::Gate;
+///
+/// let found = Gate::new().enter();
+/// assert!(found.room(2) && !found.room(1) && !found.waiting);
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {

@@ -17,6 +17,17 @@ use super::word::*;
 use crate::mutation::guard;
 
 /// What a close found.
+///
+/// ```
+/// use pollproof::protocol::effects::Effects;
+/// use pollproof::protocol::lifecycle::{self, Closed};
+///
+/// fn close_and_count(fx: &impl Effects, closes: &mut u32) {
+///     if lifecycle::close(fx) == Closed::First {
+///         *closes += 1;
+///     }
+/// }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
@@ -68,6 +79,20 @@ pub fn connect<E: Effects + ?Sized>(fx: &E) {
 }
 
 /// What became of a read event.
+///
+/// ```
+/// use pollproof::protocol::effects::Effects;
+/// use pollproof::protocol::interest;
+/// use pollproof::protocol::lifecycle::{self, Reading};
+///
+/// /// What a level-triggered poller does about a readable fd.
+/// fn event(fx: &impl Effects, hup: bool) {
+///     match lifecycle::readable(fx, hup) {
+///         Reading::Eof => interest::mask_after_eof(fx),
+///         Reading::Data | Reading::Nothing | Reading::Closed => {}
+///     }
+/// }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {

@@ -16,6 +16,17 @@ use super::word::*;
 use crate::mutation::guard;
 
 /// Why a flush did not begin.
+///
+/// ```
+/// use pollproof::protocol::effects::Effects;
+/// use pollproof::protocol::output::{self, Refused};
+///
+/// fn send(fx: &impl Effects) -> Result<(), Refused> {
+///     let through = output::flush(fx)?;
+///     output::end_flush(fx, through);
+///     Ok(())
+/// }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -27,6 +38,18 @@ pub enum Refused {
 
 /// What a consumer that is through leaves to be done, once its thread holds no lock of the output: it runs a
 /// handler, which writes, and would wait for that lock for ever. (O5)
+///
+/// ```
+/// use pollproof::protocol::effects::Effects;
+/// use pollproof::protocol::output;
+///
+/// fn send(fx: &impl Effects) {
+///     if let Ok(through) = output::flush(fx) {
+///         // Still the only flusher; nothing was called that might flush.
+///         output::end_flush(fx, through);
+///     }
+/// }
+/// ```
 #[must_use]
 #[derive(Debug, Default)]
 pub struct Through {

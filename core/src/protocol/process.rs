@@ -15,6 +15,13 @@ use super::word::*;
 use crate::mutation::guard;
 
 /// What has been read, and how much of it has been consumed, in bytes since birth.
+///
+/// ```
+/// use pollproof::protocol::process::Unread;
+///
+/// let unread = Unread { produced: 100, consumed: 64 };
+/// assert_eq!(unread.produced - unread.consumed, 36);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unread {
     /// Bytes that were read.
@@ -24,6 +31,20 @@ pub struct Unread {
 }
 
 /// The owner's memory of its last call of OnRequest: when to call again. (N4)
+///
+/// ```
+/// use pollproof::protocol::process::{Progress, Unread};
+///
+/// let mut progress = Progress::default();
+/// let half = Unread { produced: 10, consumed: 0 };
+/// assert!(progress.due(half, false));
+/// // The handler wants more than these ten bytes: it is not called again for them,
+/// progress.called(half, half, false);
+/// assert!(!progress.due(half, false));
+/// // but for one more, or when nothing more will come.
+/// assert!(progress.due(Unread { produced: 11, ..half }, false));
+/// assert!(progress.due(half, true));
+/// ```
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Total read when the handler last returned without having consumed everything.

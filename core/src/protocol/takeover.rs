@@ -24,6 +24,17 @@ use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
 /// One thread's lead of one loop.
 ///
 /// On cache lines of its own: the heartbeat is written for every event.
+///
+/// ```
+/// use pollproof::protocol::takeover::Crew;
+///
+/// let lead = Crew::new(1, 4).lead_of(0);
+/// assert_eq!((lead.home(), lead.epoch(), lead.is_over()), (0, 0, false));
+/// lead.work();
+/// assert_eq!(lead.pulse() % 2, 1, "odd while it is at work");
+/// lead.rest();
+/// assert_eq!(lead.pulse() % 2, 0);
+/// ```
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Lead {
@@ -99,6 +110,12 @@ impl Lead {
 }
 
 /// What the watchdog makes of a heartbeat.
+///
+/// ```
+/// use pollproof::protocol::takeover::{Pulse, Watch};
+///
+/// assert_eq!(Watch::default().look(0), Pulse::Resting);
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pulse {
@@ -111,6 +128,18 @@ pub enum Pulse {
 }
 
 /// The watchdog's memory of one lead. Pure: how far apart two looks are is its caller's business.
+///
+/// ```
+/// use pollproof::protocol::takeover::{Pulse, Watch};
+///
+/// let mut watch = Watch::default();
+/// assert_eq!(watch.look(1), Pulse::Moving);
+/// for _ in 1..Watch::LOOKS {
+///     assert_eq!(watch.look(1), Pulse::Moving);
+/// }
+/// assert_eq!(watch.look(1), Pulse::Stuck, "the same beat, and odd");
+/// assert_eq!(watch.look(3), Pulse::Moving);
+/// ```
 #[derive(Debug, Default)]
 pub struct Watch {
     seen: u64,
@@ -136,6 +165,16 @@ impl Watch {
 }
 
 /// What became of the wish to replace a leading thread.
+///
+/// ```
+/// use pollproof::protocol::takeover::{Crew, Succession};
+///
+/// let crew = Crew::new(1, 1);
+/// crew.start(0, |_| Ok::<_, ()>(())).unwrap();
+/// let lead = crew.lead_of(0);
+/// assert_eq!(crew.succeed(&lead, || true), Succession::NoSpare, "one thread is all that it may have");
+/// assert!(!lead.is_over());
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Succession {
@@ -148,6 +187,15 @@ pub enum Succession {
 }
 
 /// How a spare thread's sleep ended.
+///
+/// ```
+/// use pollproof::protocol::takeover::{Crew, Slept};
+///
+/// let crew = Crew::new(1, 4);
+/// crew.start(0, |_| Ok::<_, ()>(())).unwrap();
+/// // A thread comes back from its lead, waits in vain, and leaves.
+/// assert!(crew.next(false, |_, roster| (roster, Slept::Enough)).is_none());
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slept {
@@ -158,6 +206,16 @@ pub enum Slept {
 }
 
 /// Who is there. Opaque; see [`Crew::next`].
+///
+/// ```
+/// use pollproof::protocol::takeover::{Roster, Slept};
+/// use pollproof::sync::{Condvar, MutexGuard};
+///
+/// /// Sleeps for as long as it takes.
+/// fn sleep<'a>(wake: &'a Condvar, roster: MutexGuard<'a, Roster>) -> (MutexGuard<'a, Roster>, Slept) {
+///     (wake.wait(roster).expect("nothing panics under it"), Slept::Awake)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Roster {
     /// The current lead of each loop.
@@ -172,6 +230,20 @@ pub struct Roster {
 }
 
 /// The threads that lead the loops of one server, and those that could.
+///
+/// ```
+/// use pollproof::protocol::takeover::{Crew, Slept, Succession};
+///
+/// let crew = Crew::new(1, 4);
+/// crew.start(0, |_lead| Ok::<_, ()>(())).unwrap();
+/// let stuck = crew.lead_of(0);
+/// // The watchdog ends the lead; a thread is started for the next one,
+/// assert_eq!(crew.succeed(&stuck, || true), Succession::Appointed);
+/// assert!(stuck.is_over());
+/// // and finds that it leads.
+/// let lead = crew.next(true, |_, roster| (roster, Slept::Awake)).unwrap();
+/// assert_eq!((lead.home(), lead.epoch(), crew.threads()), (0, 1, 2));
+/// ```
 #[derive(Debug)]
 pub struct Crew {
     roster: Mutex<Roster>,

@@ -12,6 +12,14 @@ use super::word::*;
 use crate::sync::atomic::{AtomicU32, Ordering::AcqRel};
 
 /// The lock bits of one connection, in one atomic word.
+///
+/// ```
+/// use pollproof::protocol::transitions::Word;
+/// use pollproof::protocol::word::{CONNECTING, TASK};
+///
+/// let word = Word::new(true);
+/// assert!(word.look().has(TASK | CONNECTING), "born owned, until OnConnect is over");
+/// ```
 #[derive(Debug)]
 pub struct Word(AtomicU32);
 

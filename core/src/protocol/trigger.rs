@@ -20,6 +20,15 @@ use crate::mutation::guard;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// Why a wait ended.
+///
+/// ```
+/// use pollproof::protocol::trigger::{Trigger, Wake};
+///
+/// let trigger = Trigger::new();
+/// let ticket = trigger.begin(100);
+/// trigger.close(Wake::Closed);
+/// assert_eq!(trigger.wait(ticket), Wake::Closed);
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
@@ -34,6 +43,19 @@ pub enum Wake {
 }
 
 /// Names one wait; see [`Trigger::expire`].
+///
+/// ```
+/// use pollproof::protocol::trigger::{Trigger, Wake};
+///
+/// let trigger = Trigger::new();
+/// let first = trigger.begin(100);
+/// trigger.cancel(first);
+/// let second = trigger.begin(100);
+/// trigger.expire(first);
+/// assert_eq!(trigger.try_wait(second), None, "the time of another wait");
+/// trigger.expire(second);
+/// assert_eq!(trigger.try_wait(second), Some(Wake::TimedOut));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
 
@@ -49,6 +71,17 @@ struct Slot {
 
 /// The waiting side and the waking side of one direction. At most one waiter at a time: a reader waits
 /// under `TASK`, a flusher under `FLUSHING`.
+///
+/// ```
+/// use pollproof::protocol::trigger::{Trigger, Wake};
+///
+/// let trigger = Trigger::new();
+/// let ticket = trigger.begin(100);
+/// trigger.reach(99);
+/// assert_eq!(trigger.try_wait(ticket), None, "one byte too few");
+/// trigger.reach(100);
+/// assert_eq!(trigger.wait(ticket), Wake::Ready);
+/// ```
 #[derive(Debug, Default)]
 pub struct Trigger {
     slot: Mutex<Slot>,

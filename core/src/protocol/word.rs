@@ -86,6 +86,16 @@ pub const BORN: u32 = TASK | CONNECTING | DET;
 pub const CLOSING: u32 = USER | PEER | EOF;
 
 /// A value of the word, as a transition found it.
+///
+/// ```
+/// use pollproof::protocol::transitions::Word;
+/// use pollproof::protocol::word::{PENDING, TASK};
+///
+/// let found = Word::new(true).look();
+/// assert!(found.any(PENDING | TASK) && !found.closing());
+/// assert_eq!(found.without(!TASK).to_string(), "TASK");
+/// assert_eq!(found.broken_rule(), None);
+/// ```
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Snapshot(pub(super) u32);

@@ -1,0 +1,74 @@
+//! Every public type of `pollproof` is documented by an example.
+//!
+//! That examples compile and pass is `cargo test`'s to check, and that there is documentation at all the lint's.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::path::Path;
+
+use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta, Visibility};
+
+/// Every Rust file below `folder`.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn documentation(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The public types and traits of a file that have no example.
+fn without_example(source: &str) -> Vec<String> {
+    let file = syn::parse_file(source).expect("a Rust file");
+    let types = file.items.iter().filter_map(|item| match item {
+        Item::Struct(item) => Some((&item.attrs, &item.vis, &item.ident)),
+        Item::Enum(item) => Some((&item.attrs, &item.vis, &item.ident)),
+        Item::Trait(item) => Some((&item.attrs, &item.vis, &item.ident)),
+        Item::Type(item) => Some((&item.attrs, &item.vis, &item.ident)),
+        _ => None,
+    });
+    types
+        .filter(|(attributes, visibility, _)| {
+            matches!(visibility, Visibility::Public(_)) && !documentation(attributes).contains("```")
+        })
+        .map(|(_, _, name)| name.to_string())
+        .collect()
+}
+
+#[test]
+fn every_public_type_has_an_example() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src");
+    let mut missing = Vec::new();
+    for path in files(&source) {
+        // The facade's stand-ins under ThreadSanitizer have std's names, meaning and documentation.
+        if path.starts_with(source.join("sync")) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a source file");
+        missing.extend(without_example(&text).into_iter().map(|name| format!("{}: {name}", path.display())));
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn a_type_without_an_example_is_found() {
+    let source = "
+        /// ```
+        /// let example = A;
+        /// ```
+        #[derive(Debug)]
+        pub struct A;
+        /// In words.
+        pub enum B {}
+        pub(crate) trait C {}
+        pub type D = A;
+    ";
+    assert_eq!(without_example(source), ["B", "D"]);
+}
