@@ -150,8 +150,8 @@ impl Shared {
 
     /// A connection is over: its fd is closed and its slot is free. (Q1)
     pub(crate) fn one_less(&self, place: Place) {
-        if self.counters.closed(place.home()) {
-            drop(lock(&self.state));
+        // Nobody waits for that but a shutdown, which says so before it looks: threads are not woken for nothing.
+        if self.counters.closed(place.home()) && lock(&self.state).ending {
             self.changed.notify_all();
         }
         let wakes = if place.dialed { self.gate.wake() } else { self.gate.leave() };

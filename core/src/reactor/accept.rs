@@ -182,8 +182,9 @@ impl Acceptor {
 }
 
 /// The leading thread's turn at the listener of its loop, if it has one: ends a pause that is over, and takes the
-/// connections that are there, up to a batch. Whether it still leads. (K2, Q1)
-pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: bool) -> bool {
+/// connections that are there, up to a batch; if they come `singly`, one, since a call that finds nobody else costs
+/// as much as one that does. Whether it still leads. (K2, Q1)
+pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: bool, singly: bool) -> bool {
     let poller = &server.pollers[lead.home()];
     let mut turn = Turn { fresh: true, waits: false, errors: Vec::new() };
     let begins = lock(&poller.acceptor).as_ref().is_some_and(|acceptor| {
@@ -200,16 +201,20 @@ pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: b
             return leads;
         }
         lead.work();
-        let taken = lock(&poller.acceptor).as_mut().map(|acceptor| acceptor.take(server, poller, &mut turn));
+        let (taken, full) = match lock(&poller.acceptor).as_mut() {
+            Some(acceptor) => (acceptor.take(server, poller, &mut turn), acceptor.full),
+            None => (Taken::Nobody, false),
+        };
         turn.errors.drain(..).for_each(|error| server.report(&error));
         match taken {
-            Some(Taken::One(conn)) => welcome(server, &conn, local),
-            Some(Taken::Next) => {}
-            Some(Taken::NoRoom) => no_room = true,
-            Some(Taken::Nobody) | None => break,
+            Taken::One(conn) => welcome(server, &conn, local),
+            Taken::Next => {}
+            Taken::NoRoom => no_room = true,
+            Taken::Nobody => break,
         }
         leads = !lead.is_over();
-        if no_room || !leads {
+        // At the limit one more try takes the listener out of epoll.
+        if no_room || !leads || singly && !full {
             break;
         }
     }

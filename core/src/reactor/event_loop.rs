@@ -62,6 +62,7 @@ fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     let poller = &server.pollers[lead.home()];
     let Desk { local, events, batch } = desk;
     let mut pauses = poller.accepting_pauses();
+    let mut came = false;
     loop {
         lead.rest();
         if lead.is_over() {
@@ -94,11 +95,14 @@ fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
             }
         }
         if pauses.is_some() || incoming {
-            if !accept::turn(server, lead, local, incoming) {
+            // Who else is there is reported again at once, and then comes along with the others.
+            let singly = pauses.is_none() && !came;
+            if !accept::turn(server, lead, local, incoming, singly) {
                 return;
             }
             pauses = poller.accepting_pauses();
         }
+        came = incoming;
         if poller.queued() && !serve_queue(poller, lead, local) {
             return;
         }
