@@ -22,6 +22,7 @@ use crate::reactor::epoll::Poller;
 use crate::reactor::held::{Exclusive, Held, LazyTrigger};
 use crate::reactor::registration::Token;
 use crate::reactor::sys::{Interest, Kernel, Sys};
+use crate::relay::Relay;
 use crate::shared::{Place, Shared};
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Arc, Mutex, lock};
@@ -46,6 +47,8 @@ struct Rare {
     read: Limit,
     write: Limit,
     detached: Option<DetachCallback>,
+    /// Whose handlers wait for this one's output. (O6)
+    awaiting: Vec<Connection>,
 }
 
 /// What is behind a [`Connection`].
@@ -73,7 +76,13 @@ pub(crate) struct Conn {
     pub(crate) request: Held<Exclusive<Option<Request>>>,
     /// An OnDisconnect that replaces the service's. (R3)
     pub(crate) disconnect: SharedSlot<Disconnect>,
+    /// How it passes on what it reads. Under `TASK`.
+    pub(crate) relay: Held<Relay>,
     rare: Mutex<Option<Box<Rare>>>,
+    /// Its user has ended the output.
+    pub(crate) ended: AtomicBool,
+    /// A read or write failed.
+    pub(crate) broken: AtomicBool,
     /// Somebody reads outside handlers.
     pub(crate) reader: AtomicBool,
     pub(crate) read_trigger: LazyTrigger,
@@ -169,7 +178,10 @@ impl Connection {
             slot: Slot::default(),
             request: Held::new(Exclusive::new(None)),
             disconnect: SharedSlot::default(),
+            relay: Held::new(Relay::default()),
             rare: Mutex::new(None),
+            ended: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             reader: AtomicBool::new(false),
             read_trigger: LazyTrigger::default(),
             write_trigger: LazyTrigger::default(),
@@ -191,6 +203,11 @@ impl Connection {
     /// ```
     pub fn id(&self) -> u64 {
         self.0.place.id
+    }
+
+    /// Whether both are handles of the same connection.
+    pub(crate) fn is(&self, other: &Connection) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The peer's address, as accept found it, or as it was dialed.
@@ -341,6 +358,19 @@ impl Connection {
         let unused = self.0.take_detached();
         drop(unused);
         refused()
+    }
+
+    /// `other` waits for this one's output to drain. Once in the list is enough, however often it comes. (O6)
+    pub(crate) fn add_awaiting(&self, other: &Connection) {
+        let mut rare = lock(&self.0.rare);
+        let awaiting = &mut rare.get_or_insert_default().awaiting;
+        if !awaiting.iter().any(|conn| conn.is(other)) {
+            awaiting.push(other.clone());
+        }
+    }
+
+    pub(crate) fn take_awaiting(&self) -> Vec<Connection> {
+        lock(&self.0.rare).as_mut().map_or_else(Vec::new, |rare| std::mem::take(&mut rare.awaiting))
     }
 
     pub(crate) fn change_limits(&self, change: impl FnOnce(&mut Limit, &mut Limit)) {

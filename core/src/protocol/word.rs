@@ -77,6 +77,9 @@ bits! {
     HIGH = 25;
     /// A flusher waits for its bytes to be sent: one at a time. Set and cleared by that flusher. (O4)
     SYNC = 26;
+    /// A handler of another connection waits for this one's output to drain. Set by that connection's owner;
+    /// cleared by whoever sees that it has drained, and then lets it go on. (O6)
+    AWAITED = 27;
 }
 
 /// The word at birth: owned, not connected, nothing registered.
