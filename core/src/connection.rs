@@ -22,7 +22,6 @@ use crate::reactor::epoll::Poller;
 use crate::reactor::held::{Exclusive, Held, LazyTrigger};
 use crate::reactor::registration::Token;
 use crate::reactor::sys::{Interest, Kernel, Sys};
-use crate::relay::Relay;
 use crate::shared::{Place, Shared};
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Arc, Mutex, lock};
@@ -76,8 +75,10 @@ pub(crate) struct Conn {
     pub(crate) request: Held<Exclusive<Option<Request>>>,
     /// An OnDisconnect that replaces the service's. (R3)
     pub(crate) disconnect: SharedSlot<Disconnect>,
-    /// How it passes on what it reads. Under `TASK`.
-    pub(crate) relay: Held<Relay>,
+    /// The output that its handler waits for, if it is not its own. Under `TASK`. (O6)
+    pub(crate) paced_by: Held<Option<Connection>>,
+    /// The end of its peer's stream does not end it. Under `TASK`. (E4)
+    pub(crate) keeps_open: Held<bool>,
     rare: Mutex<Option<Box<Rare>>>,
     /// Its user has ended the output.
     pub(crate) ended: AtomicBool,
@@ -178,7 +179,8 @@ impl Connection {
             slot: Slot::default(),
             request: Held::new(Exclusive::new(None)),
             disconnect: SharedSlot::default(),
-            relay: Held::new(Relay::default()),
+            paced_by: Held::new(None),
+            keeps_open: Held::new(false),
             rare: Mutex::new(None),
             ended: AtomicBool::new(false),
             broken: AtomicBool::new(false),

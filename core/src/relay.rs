@@ -12,15 +12,6 @@ use crate::reactor::fx::Fx;
 use crate::sync::atomic::Ordering;
 use crate::sync::thread;
 
-/// How a connection passes on what it reads.
-#[derive(Default)]
-pub(crate) struct Relay {
-    /// The output that its handler waits for, if it is not its own. (O6)
-    pub(crate) paced_by: Option<Connection>,
-    /// The end of its peer's stream does not end it. (E4)
-    pub(crate) keeps_open: bool,
-}
-
 impl Io<'_> {
     /// From now on the handler waits for the output of `other`, and no longer for this connection's own: above
     /// the high-water mark of `other` it is not called, and no more is read than
@@ -38,7 +29,7 @@ impl Io<'_> {
         let conn = self.connection();
         let paced_by = (!conn.is(other)).then(|| other.clone());
         // Safety: TASK: an Io is only where a handler runs, and the protocol looks at this only between calls.
-        let old = unsafe { conn.conn().relay.with_mut(|relay| std::mem::replace(&mut relay.paced_by, paced_by)) };
+        let old = unsafe { conn.conn().paced_by.with_mut(|old| std::mem::replace(old, paced_by)) };
         drop(old);
     }
 
@@ -54,7 +45,7 @@ impl Io<'_> {
     /// ```
     pub fn keep_open(&mut self) {
         // Safety: as in `pace_by`.
-        unsafe { self.connection().conn().relay.with_mut(|relay| relay.keeps_open = true) }
+        unsafe { self.connection().conn().keeps_open.with_mut(|keeps_open| *keeps_open = true) }
     }
 }
 

@@ -151,8 +151,8 @@ impl Effects for Fx<'_> {
     fn output_high(&self) -> bool {
         // Safety: TASK.
         unsafe {
-            self.conn.relay.with(|relay| {
-                let paces = relay.paced_by.as_ref().map_or(self.conn, Connection::conn);
+            self.conn.paced_by.with(|other| {
+                let paces = other.as_ref().map_or(self.conn, Connection::conn);
                 paces.output.backlog() >= paces.server.flow.high_water
             })
         }
@@ -164,12 +164,12 @@ impl Effects for Fx<'_> {
 
     fn await_other(&self) -> Option<bool> {
         // Safety: TASK.
-        unsafe { self.conn.relay.with(|relay| relay.paced_by.as_ref().map(|other| other.awaited_by(self.handle))) }
+        unsafe { self.conn.paced_by.with(|other| other.as_ref().map(|other| other.awaited_by(self.handle))) }
     }
 
     fn keeps_open(&self) -> bool {
         // Safety: TASK.
-        unsafe { self.conn.relay.with(|relay| relay.keeps_open) }
+        unsafe { self.conn.keeps_open.with(|keeps_open| *keeps_open) }
     }
 
     fn end_output(&self) {
@@ -236,7 +236,7 @@ impl Effects for Fx<'_> {
                 drop((request, conn.slot.take()));
                 Ok(())
             });
-            drop(conn.relay.with_mut(std::mem::take));
+            drop(conn.paced_by.with_mut(Option::take));
             (conn.input.free(), conn.output.free(), conn.fd.with_mut(Option::take))
         };
         let back = if hand_back { conn.take_detached() } else { None };
