@@ -71,6 +71,8 @@ pub const SITES: &[&str] = &[
     "output.closed",
     "output.one-consumer",
     "output.retake",
+    "output.between-two-sends",
+    "output.closed-before-retake",
     "output.unpark-claims",
     "output.closed-before-send",
     "output.relieve",

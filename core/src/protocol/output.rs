@@ -199,8 +199,13 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Th
         if !guard("output.retake", found.any(OUTPEND)) {
             return sent(fx, found);
         }
-        if word.retake_send().any(OUT) {
+        let found = word.retake_send();
+        if found.any(OUT) {
             return Through::default();
+        }
+        if guard("output.closed-before-retake", found.closed()) {
+            // Between the two nothing held the connection. (D2)
+            return end_send(fx);
         }
     }
 }

@@ -11,7 +11,10 @@ use crate::scenario::Setup;
 impl World {
     /// A connection whose OnConnect is over, and whose handler is paced by the output of `other`.
     pub fn relaying_to(other: &World, setup: &Setup, user: User) -> Self {
-        Self::connected_paced(setup, user, Some(other.clone()))
+        let world = Self::connected_paced(setup, user, Some(other.clone()));
+        // Roles of one are told from those of the other.
+        world.record().roles = 4;
+        world
     }
 
     /// Inside OnRequest: passes `bytes` on. Answers whether they were taken.

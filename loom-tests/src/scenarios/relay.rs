@@ -5,6 +5,7 @@ use crate::scenario::Runner::Inline;
 use crate::scenario::Scenario;
 use pollproof::protocol::effects::Ran;
 use pollproof::protocol::output::Refused;
+use pollproof::protocol::word::NOWRITE;
 
 /// Passes one byte on, and finds that there is room for it.
 fn passes_on(world: &World) -> Ran {
@@ -278,7 +279,11 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { room: 9, ..kept() });
             let ender = world.role(|w| answers_and_ends(&w, 2));
-            setup.race(|| {}, vec![world.role(|w| w.shutdown()), ender]);
+            let shuts = world.role(|w| {
+                w.shutdown();
+                w.note(format!("ended before:{}", w.look().any(NOWRITE)));
+            });
+            setup.race(|| {}, vec![shuts, ender]);
             assert_eq!(world.close_callbacks(), 0, "its peer still sends");
             world.eof();
             let outcome = world.end();
