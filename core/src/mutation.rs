@@ -77,7 +77,6 @@ pub const SITES: &[&str] = &[
     "output.closed-before-send",
     "output.relieve",
     "output.relieve-parked",
-    "output.await-consumer",
     "output.await-closed",
     "output.relieve-others",
     "output.relieve-others-parked",

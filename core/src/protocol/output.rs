@@ -65,11 +65,12 @@ pub fn relieve<E: Effects + ?Sized>(fx: &E) {
 }
 
 /// The owner of another connection is about to wait for this one's output, and is where
-/// [`Effects::relieve_others`] finds it. `true`: somebody will call that; else nobody may. (O6)
+/// [`Effects::relieve_others`] finds it. `false`: it is closed, and maybe nobody will call that. Else it is called,
+/// if the output is still high after this: then somebody has it to send, and finds the bit. (O6)
 #[must_use]
 pub fn await_drain<E: Effects + ?Sized>(fx: &E) -> bool {
     let found = fx.word().await_drain();
-    !guard("output.await-consumer", !found.any(OUT)) && !guard("output.await-closed", found.closed())
+    !guard("output.await-closed", found.closed())
 }
 
 /// Begins a flush and sends what the socket takes; the rest is queued, and sent by whoever is the

@@ -189,8 +189,8 @@ fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
             let found = fx.word().choke();
             let other = fx.await_other();
             on_its_own = other == Some(false);
-            let consumed = other.unwrap_or_else(|| guard("process.choked", found.any(OUT)));
-            if consumed && guard("process.still-high", fx.output_high()) {
+            let waits = other.unwrap_or_else(|| guard("process.choked", found.any(OUT)));
+            if waits && guard("process.still-high", fx.output_high()) {
                 let _ = rest_reading(fx, at, || true);
                 return Drained::Choked;
             }
