@@ -53,6 +53,8 @@ struct Rare {
     read: Limit,
     write: Limit,
     detached: Option<DetachCallback>,
+    /// Whose handlers wait for this one's output. (O6)
+    awaiting: Vec<Connection>,
 }
 
 /// What is behind a [`Connection`].
@@ -80,7 +82,15 @@ pub(crate) struct Conn {
     pub(crate) request: Held<Exclusive<Option<Request>>>,
     /// An OnDisconnect that replaces the service's. (R3)
     pub(crate) disconnect: SharedSlot<Disconnect>,
+    /// The output that its handler waits for, if it is not its own. Under `TASK`. (O6)
+    pub(crate) paced_by: Held<Option<Connection>>,
+    /// The end of its peer's stream does not end it. Under `TASK`. (E4)
+    pub(crate) keeps_open: Held<bool>,
     rare: Mutex<Option<Box<Rare>>>,
+    /// Its user has ended the output.
+    pub(crate) ended: AtomicBool,
+    /// A read or write failed.
+    pub(crate) broken: AtomicBool,
     /// Somebody reads outside handlers.
     pub(crate) reader: AtomicBool,
     pub(crate) read_trigger: LazyTrigger,
@@ -176,7 +186,11 @@ impl Connection {
             slot: Slot::default(),
             request: Held::new(Exclusive::new(None)),
             disconnect: SharedSlot::default(),
+            paced_by: Held::new(None),
+            keeps_open: Held::new(false),
             rare: Mutex::new(None),
+            ended: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             reader: AtomicBool::new(false),
             read_trigger: LazyTrigger::default(),
             write_trigger: LazyTrigger::default(),
@@ -198,6 +212,11 @@ impl Connection {
     /// ```
     pub fn id(&self) -> u64 {
         self.0.place.id
+    }
+
+    /// Whether both are handles of the same connection.
+    pub(crate) fn is(&self, other: &Connection) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The peer's address, as accept found it, or as it was dialed.
@@ -348,6 +367,19 @@ impl Connection {
         let unused = self.0.take_detached();
         drop(unused);
         refused()
+    }
+
+    /// `other` waits for this one's output to drain. Once in the list is enough, however often it comes. (O6)
+    pub(crate) fn add_awaiting(&self, other: &Connection) {
+        let mut rare = lock(&self.0.rare);
+        let awaiting = &mut rare.get_or_insert_default().awaiting;
+        if !awaiting.iter().any(|conn| conn.is(other)) {
+            awaiting.push(other.clone());
+        }
+    }
+
+    pub(crate) fn take_awaiting(&self) -> Vec<Connection> {
+        lock(&self.0.rare).as_mut().map_or_else(Vec::new, |rare| std::mem::take(&mut rare.awaiting))
     }
 
     pub(crate) fn change_limits(&self, change: impl FnOnce(&mut Limit, &mut Limit)) {

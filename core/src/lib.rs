@@ -66,6 +66,7 @@ net! {
     mod options;
     mod reactor;
     mod reader;
+    mod relay;
     mod runner;
     mod server;
     mod shared;

@@ -207,8 +207,24 @@ pub trait Effects {
     /// Moves a handler that waits in its slot to where the owner calls it. Under `TASK`. (R1)
     fn install_handler(&self);
 
-    /// Whether output has reached its high-water mark, so that the handler is to wait. Under `TASK`. (O5)
+    /// Whether the output that paces the handler has reached its high-water mark, so that the handler is to wait:
+    /// this connection's, or another's. Under `TASK`. (O5, O6)
     fn output_high(&self) -> bool {
+        false
+    }
+
+    /// If it is another's: puts this connection where that one's [`relieve_others`](Self::relieve_others) finds it,
+    /// and then says what that one's [`output::await_drain`] says. Under `TASK`, and the word says already that the
+    /// handler waits. (O6)
+    ///
+    /// [`output::await_drain`]: super::output::await_drain
+    fn await_other(&self) -> Option<bool> {
+        None
+    }
+
+    /// Whether the user ends the connection by ending its output, so that the end of the peer's stream does not.
+    /// Under `TASK`. (E4)
+    fn keeps_open(&self) -> bool {
         false
     }
 
@@ -264,6 +280,16 @@ pub trait Effects {
     fn output_low(&self) -> bool {
         true
     }
+
+    /// Everything was sent, and nothing more will come: tells the peer, if it was the user who ended the output. It
+    /// may have been told already. Under `OUT`. (E5)
+    fn end_output(&self) {}
+
+    /// The output has drained, or is lost: [`output::relieve`] for every connection whose handler waits for it. On
+    /// any thread that holds no lock of this output. (O6)
+    ///
+    /// [`output::relieve`]: super::output::relieve
+    fn relieve_others(&self) {}
 
     /// Drops what is queued: it can never be sent. Under `OUT`. (E2)
     fn discard(&self);

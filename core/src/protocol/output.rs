@@ -36,8 +36,8 @@ pub enum Refused {
     Closed,
 }
 
-/// What a consumer that is through leaves to be done, once its thread holds no lock of the output: it runs a
-/// handler, which writes, and would wait for that lock for ever. (O5)
+/// What a consumer that is through leaves to be done, once its thread holds no lock of the output: it runs
+/// handlers, which write, and would wait for that lock for ever. (O5, O6)
 ///
 /// ```
 /// use pollproof::protocol::effects::Effects;
@@ -54,24 +54,76 @@ pub enum Refused {
 #[derive(Debug, Default)]
 pub struct Through {
     choked: bool,
+    awaited: bool,
 }
 
 impl Through {
-    /// `HIGH` was cleared: an owner that has not left yet finds it clear, else the caller is the owner. (O5)
+    #[inline]
     fn go_on<E: Effects + ?Sized>(self, fx: &E) {
         if self.choked {
-            let found = fx.word().take();
-            if !found.any(TASK) {
-                fx.run_task(found.with(TASK));
-            }
+            go_on(fx);
+        }
+        if self.awaited {
+            // In this order: who comes to wait in between is found now, or by the next who sees the bit.
+            let _ = fx.word().end_await();
+            fx.relieve_others();
         }
     }
+}
+
+/// `HIGH` was cleared: an owner that has not left yet finds it clear, else the caller is the owner. (O5)
+fn go_on<E: Effects + ?Sized>(fx: &E) {
+    let found = fx.word().take();
+    if !found.any(TASK) {
+        fx.run_task(found.with(TASK));
+    }
+}
+
+/// The output that the handler waits for has drained, and is another connection's. Any thread. (O6)
+pub fn relieve<E: Effects + ?Sized>(fx: &E) {
+    // Who finds it clear is late: whoever cleared it has run the section, or its owner has seen it.
+    if fx.word().unchoke().any(HIGH) {
+        go_on(fx);
+    }
+}
+
+/// The owner of another connection is about to wait for this one's output, and is where
+/// [`Effects::relieve_others`] finds it. `false`: it is closed, and maybe nobody will call that. Else it is called,
+/// if the output is still high after this: then somebody has it to send, and finds the bit. (O6)
+#[must_use]
+pub fn await_drain<E: Effects + ?Sized>(fx: &E) -> bool {
+    let found = fx.word().await_drain();
+    !guard("output.await-closed", found.closed())
 }
 
 /// Begins a flush and sends what the socket takes; the rest is queued, and sent by whoever is the
 /// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`]. (O1, O2)
 #[inline(always)]
 pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
+    let mine = begin(fx)?;
+    if mine || !guard("output.one-consumer", true) {
+        return Ok(consume(fx, true, false));
+    }
+    fx.append();
+    Ok(announce(fx))
+}
+
+/// Ends the output: what was flushed before is sent, then the peer is told, and whatever is flushed after is
+/// refused. A connection that its user keeps open ends by this, once its peer's stream has ended too. (E4, E5)
+pub fn end<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
+    let mine = begin(fx)?;
+    if guard("output.end-gates", true) {
+        let _ = fx.word().gate_output();
+    }
+    // Who looks at the output after this finds the gate closed.
+    let through = if mine { consume(fx, false, false) } else { announce(fx) };
+    end_flush(fx, through);
+    Ok(())
+}
+
+/// The producer lock, and whether the consumer's came along. (O1, O2)
+#[inline]
+fn begin<E: Effects + ?Sized>(fx: &E) -> Result<bool, Refused> {
     let word = fx.word();
     let found = word.begin_flush();
     let mine = !found.any(OUT);
@@ -87,12 +139,13 @@ pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
         end_flush(fx, through);
         return Err(Refused::Closed);
     }
-    if mine || !guard("output.one-consumer", true) {
-        return Ok(consume(fx, true, false));
-    }
-    fx.append();
-    let found = word.announce_output();
-    Ok(if found.any(OUT) { Through::default() } else { consume(fx, false, false) })
+    Ok(mine)
+}
+
+/// There is something for the consumer, who may be the caller. (O2)
+fn announce<E: Effects + ?Sized>(fx: &E) -> Through {
+    let found = fx.word().announce_output();
+    if found.any(OUT) { Through::default() } else { consume(fx, false, false) }
 }
 
 /// Gives the producer lock back. (O1)
@@ -124,9 +177,8 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Th
     let word = fx.word();
     let mut lost = false;
     loop {
-        if !direct {
-            let _ = word.begin_send();
-        }
+        // Nothing comes behind what is there now.
+        let ends = !direct && word.begin_send().any(NOWRITE);
         match fx.send(direct) {
             Sent::Partly => {
                 let found = word.park();
@@ -134,15 +186,20 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Th
                 if low {
                     let _ = word.unchoke();
                 }
+                // Who comes to wait after the parking sees for itself that little is left.
+                let awaited = guard("output.relieve-others-parked", found.any(AWAITED)) && fx.output_low();
                 if found.any(WAITW) {
                     fx.write_trigger().reach(fx.sent());
                 }
                 // Parked on a closed connection no event will come; then the release of the mask's lock
                 // ends what is left to end.
                 interest::serve(fx, found);
-                return Through { choked: low };
+                return Through { choked: low, awaited };
             }
             Sent::All => {
+                if guard("output.end", ends) {
+                    fx.end_output();
+                }
                 if armed {
                     armed = false;
                     interest::update(fx);
@@ -166,8 +223,13 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Th
         if !guard("output.retake", found.any(OUTPEND)) {
             return sent(fx, found);
         }
-        if word.retake_send().any(OUT) {
+        let found = word.retake_send();
+        if found.any(OUT) {
             return Through::default();
+        }
+        if guard("output.closed-before-retake", found.closed()) {
+            // Between the two nothing held the connection. (D2)
+            return end_send(fx);
         }
     }
 }
@@ -177,8 +239,8 @@ fn end_send<E: Effects + ?Sized>(fx: &E) -> Through {
     sent(fx, found)
 }
 
-/// The consumer lock was given back, and `found` is what its release found: a handler that waits for the
-/// output to drain has waited long enough. (O5, H3)
+/// The consumer lock was given back, and `found` is what its release found: handlers that wait for the
+/// output to drain have waited long enough. (O5, O6, H3)
 #[inline]
 fn sent<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Through {
     let choked = guard("output.relieve", found.any(HIGH));
@@ -186,5 +248,5 @@ fn sent<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Through {
         let _ = fx.word().unchoke();
     }
     leave(fx, found, OUT);
-    Through { choked }
+    Through { choked, awaited: guard("output.relieve-others", found.any(AWAITED)) }
 }

@@ -64,6 +64,11 @@ impl Progress {
         left && (new || guard("progress.told-of-close", last && !self.told))
     }
 
+    /// No call was told that nothing more will come. (E4)
+    fn is_untold(&self) -> bool {
+        !self.told
+    }
+
     /// OnRequest returned: `before` and `after` are what was unread around it.
     #[inline]
     pub fn called(&mut self, before: Unread, after: Unread, last: bool) {
@@ -88,8 +93,10 @@ enum Rest {
     Held,
     /// Shutdown waits for a read or for output.
     Busy,
-    /// Shutdown waits for the rest of a request.
-    HalfPacket,
+    /// Shutdown waits for the rest of a request, or of a stream that is kept open.
+    Unfinished,
+    /// The peer only half-closed, and the user will end the output.
+    Kept,
     /// The handler waits for output to drain.
     Choked,
 }
@@ -109,7 +116,8 @@ impl Rest {
                 Rest::Idle => closing || guard("process.retake-shutdown", found.any(SHUTDOWN)),
                 Rest::Held => guard("process.retake-rest-over", !found.at_rest()),
                 Rest::Busy => closing || guard("process.retake-idle-over", !found.busy()),
-                Rest::HalfPacket => closing,
+                Rest::Unfinished => closing,
+                Rest::Kept => guard("process.retake-kept", found.closed() || found.any(NOWRITE)),
                 Rest::Choked => false,
             }
     }
@@ -120,7 +128,7 @@ enum Settled {
     /// The close is committed and everything is freed.
     Finalized,
     /// Somebody else must move first.
-    Rest,
+    Rest(Rest),
 }
 
 /// How a drain ended.
@@ -144,7 +152,7 @@ pub fn run<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) {
             Drained::Choked => Rest::Choked,
             Drained::Dry(dry) if dry.closing() => match settle(fx, dry) {
                 Settled::Finalized => return,
-                Settled::Rest => Rest::Held,
+                Settled::Rest(rest) => rest,
             },
             Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx) {
                 Ok(found) => {
@@ -177,6 +185,8 @@ fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
 #[inline(always)]
 fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
     let mut calls = 0_u32;
+    // Nobody would say when the output has drained: the handler is called, and hears that it is closed.
+    let mut on_its_own = false;
     loop {
         if at.any(PENDING | FRESH) {
             at = look_again(fx);
@@ -188,14 +198,20 @@ fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
             at = interest::read_on(fx, at);
         }
         let last = at.closing();
-        let Some(before) = fx.unread().filter(|unread| fx.progress(|own| own.due(*unread, last))) else {
+        let end = last && guard("process.tell-end", fx.keeps_open());
+        let due = |unread: &Unread| fx.progress(|own| own.due(*unread, last) || end && own.is_untold());
+        let Some(before) = fx.unread().filter(due) else {
             fx.keep_unread();
             return Drained::Dry(rest_reading(fx, at, || fx.unread().is_none()));
         };
-        if fx.output_high() && !at.closed() {
+        if !on_its_own && fx.output_high() && !at.closed() {
             fx.keep_unread();
             // A consumer that parks after this finds it; what one sent before is counted by now.
-            if guard("process.choked", fx.word().choke().any(OUT)) && guard("process.still-high", fx.output_high()) {
+            let found = fx.word().choke();
+            let other = fx.await_other();
+            on_its_own = other == Some(false);
+            let waits = other.unwrap_or_else(|| guard("process.choked", found.any(OUT)));
+            if waits && guard("process.still-high", fx.output_high()) {
                 let _ = rest_reading(fx, at, || true);
                 return Drained::Choked;
             }
@@ -207,6 +223,7 @@ fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
             return Drained::PassedOn;
         }
         calls += 1;
+        on_its_own = false;
         let ran = fx.on_request(last);
         if ran == Ran::Panicked {
             return Drained::Dry(close_held(fx));
@@ -255,13 +272,16 @@ pub(super) fn close_held<E: Effects + ?Sized>(fx: &E) -> Snapshot {
 fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
     let word = fx.word();
     if at.unattended() {
-        return Settled::Rest;
+        return Settled::Rest(Rest::Held);
+    }
+    if !at.closed() && !at.any(NOWRITE) && guard("settle.kept", fx.keeps_open()) {
+        return Settled::Rest(Rest::Kept);
     }
     if guard("settle.gate-output", !at.closed()) {
         // Half-closed and drained: what is being sent still goes out, nothing begins any more.
         at = word.gate_output();
         if at.output_left() {
-            return Settled::Rest;
+            return Settled::Rest(Rest::Held);
         }
     }
     at = word.claim_detach();
@@ -269,13 +289,17 @@ fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
         fx.deregister();
     }
     if at.held() {
-        return Settled::Rest;
+        return Settled::Rest(Rest::Held);
     }
     let found = word.commit();
     if !guard("process.task-held-through-close", true) {
         let _ = word.release();
     }
     fx.run_close_callbacks();
+    if guard("settle.relieve-others", found.any(AWAITED)) {
+        // Who comes to wait after the commit finds it closed.
+        fx.relieve_others();
+    }
     fx.finish(found.any(BACK));
     Settled::Finalized
 }
@@ -283,6 +307,9 @@ fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
 /// Graceful shutdown of a drained connection: gate, look, close or leave. (G2, G3)
 fn close_if_idle<E: Effects + ?Sized>(fx: &E) -> Result<Snapshot, Rest> {
     let word = fx.word();
+    if guard("idle.kept", fx.keeps_open()) {
+        return Err(Rest::Unfinished);
+    }
     let found = word.gate_input();
     let whole = !guard("idle.half-packet", !fx.input_empty());
     if !found.closing() && !found.busy() && whole {
@@ -294,7 +321,7 @@ fn close_if_idle<E: Effects + ?Sized>(fx: &E) -> Result<Snapshot, Rest> {
     } else if whole {
         Err(Rest::Busy)
     } else {
-        Err(Rest::HalfPacket)
+        Err(Rest::Unfinished)
     }
 }
 

@@ -277,6 +277,18 @@ impl Word {
         self.clear(HIGH)
     }
 
+    /// The owner of another connection leaves its handler uncalled until this one's output has drained. (O6)
+    #[inline]
+    pub(super) fn await_drain(&self) -> Snapshot {
+        self.set(AWAITED)
+    }
+
+    /// It has drained: those who wait go on. (O6)
+    #[inline]
+    pub(super) fn end_await(&self) -> Snapshot {
+        self.clear(AWAITED)
+    }
+
     // Interest.
 
     /// The wanted mask changed: its holder looks again, or else the caller holds it. (I1)

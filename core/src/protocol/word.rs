@@ -77,6 +77,9 @@ bits! {
     HIGH = 25;
     /// A flusher waits for its bytes to be sent: one at a time. Set and cleared by that flusher. (O4)
     SYNC = 26;
+    /// A handler of another connection waits for this one's output to drain. Set by that connection's owner;
+    /// cleared by whoever sees that it has drained, and then lets it go on. (O6)
+    AWAITED = 27;
 }
 
 /// The word at birth: owned, not connected, nothing registered.
@@ -154,10 +157,17 @@ impl Snapshot {
         guard("settle.unattended", self.any(PEER | EOF) && !self.any(USER | SHUTDOWN | HANDLER))
     }
 
+    /// Output is on its way: somebody appends it, or has the consumer lock, or has just given it back to take it
+    /// again for what was appended meanwhile. (O2)
+    #[inline]
+    fn sending(self) -> bool {
+        self.any(OUT | FLUSHING) || guard("output.between-two-sends", self.any(OUTPEND))
+    }
+
     /// The peer only half-closed, and output is still on its way. (E3)
     #[inline]
     pub fn output_left(self) -> bool {
-        !self.closed() && guard("settle.output-left", self.any(OUT | FLUSHING))
+        !self.closed() && guard("settle.output-left", self.sending())
     }
 
     /// Somebody still uses the fd, the buffers or the callbacks: the last of them finalizes. (H3, H4)
@@ -178,7 +188,7 @@ impl Snapshot {
     /// A request is being read or its answer sent: graceful shutdown waits. (G2)
     #[inline]
     pub fn busy(self) -> bool {
-        guard("idle.read-under-way", self.any(READING)) || guard("idle.output-left", self.any(OUT | FLUSHING))
+        guard("idle.read-under-way", self.any(READING)) || guard("idle.output-left", self.sending())
     }
 
     /// The reader's side is not asked for: the stream has ended, or enough was read ahead. (I1)

@@ -12,9 +12,9 @@ use super::sys::{Interest, Sys};
 use super::threads;
 use crate::buffer::input;
 use crate::buffer::output::Write;
-use crate::connection::Detached;
+use crate::connection::{Connection, Detached};
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
-use crate::protocol::interest;
+use crate::protocol::{interest, output};
 use crate::protocol::process::{self, Progress, Unread};
 use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
@@ -36,6 +36,7 @@ impl Writing<'_, '_> {
             Err(Errno::EAGAIN) => Some(0),
             Err(_) => {
                 self.0.failed.set(true);
+                self.0.conn.breaks();
                 // Only the holder of READING reports the peer's close: this makes the poller see it.
                 // Safety: OUT is a hold. An error means that it is shut down already.
                 let _ = unsafe { self.0.fd(|fd| self.0.conn.server.sys.shutdown(fd)) };
@@ -154,11 +155,40 @@ impl Effects for Fx<'_> {
 
     #[inline]
     fn output_high(&self) -> bool {
-        self.conn.output.backlog() >= self.conn.server.flow.high_water
+        // Safety: TASK.
+        unsafe {
+            self.conn.paced_by.with(|other| {
+                let paces = other.as_ref().map_or(self.conn, Connection::conn);
+                paces.output.backlog() >= paces.server.flow.high_water
+            })
+        }
     }
 
     fn output_low(&self) -> bool {
         self.conn.output.backlog() <= self.conn.server.flow.low_water
+    }
+
+    fn await_other(&self) -> Option<bool> {
+        // Safety: TASK.
+        unsafe { self.conn.paced_by.with(|other| other.as_ref().map(|other| other.awaited_by(self.handle))) }
+    }
+
+    fn keeps_open(&self) -> bool {
+        // Safety: TASK.
+        unsafe { self.conn.keeps_open.with(|keeps_open| *keeps_open) }
+    }
+
+    fn end_output(&self) {
+        if self.conn.is_ended() {
+            // Safety: OUT is a hold. An error means that it is shut down already.
+            let _ = unsafe { self.fd(|fd| self.conn.server.sys.end_output(fd)) };
+        }
+    }
+
+    fn relieve_others(&self) {
+        for other in self.handle.take_awaiting() {
+            output::relieve(&Fx::new(&other));
+        }
     }
 
     fn keep_unread(&self) {
@@ -212,6 +242,7 @@ impl Effects for Fx<'_> {
                 drop((request, conn.slot.take()));
                 Ok(())
             });
+            drop(conn.paced_by.with_mut(Option::take));
             (conn.input.free(), conn.output.free(), conn.fd.with_mut(Option::take))
         };
         let back = if hand_back { conn.take_detached() } else { None };
@@ -241,7 +272,10 @@ impl Effects for Fx<'_> {
             Ok(0) => return Input::Eof,
             Ok(count) => count,
             Err(Errno::EAGAIN) => return Input::Empty,
-            Err(_) => return Input::Gone,
+            Err(_) => {
+                self.conn.breaks();
+                return Input::Gone;
+            }
         };
         self.conn.server.counters.read(self.conn.place.home(), count);
         // Safety: `owner` says that TASK is held too.

@@ -70,6 +70,18 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
     fn output_low(&self) -> bool {
         self.0.output_low()
     }
+    fn await_other(&self) -> Option<bool> {
+        self.0.await_other()
+    }
+    fn keeps_open(&self) -> bool {
+        self.0.keeps_open()
+    }
+    fn end_output(&self) {
+        self.0.end_output();
+    }
+    fn relieve_others(&self) {
+        self.0.relieve_others();
+    }
     fn keep_unread(&self) {
         self.0.keep_unread();
     }

@@ -125,6 +125,8 @@ pub(crate) trait Sys {
     fn wait_readable(&self, fd: &Self::Fd, at_most: Duration) -> Result<bool>;
     /// Shuts both directions down: whoever polls the fd sees that it hung up.
     fn shutdown(&self, fd: &Self::Fd) -> Result<()>;
+    /// Shuts the writing direction down: the peer sees the end of the stream.
+    fn end_output(&self, fd: &Self::Fd) -> Result<()>;
     /// A new connection, non-blocking and closed on exec.
     fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Fd, Addr)>;
 
@@ -260,6 +262,10 @@ impl Sys for NixSys {
 
     fn shutdown(&self, fd: &OwnedFd) -> Result<()> {
         socket::shutdown(fd.as_raw_fd(), Shutdown::Both)
+    }
+
+    fn end_output(&self, fd: &OwnedFd) -> Result<()> {
+        socket::shutdown(fd.as_raw_fd(), Shutdown::Write)
     }
 
     fn accept(&self, listener: &NixListener) -> io::Result<(OwnedFd, Addr)> {

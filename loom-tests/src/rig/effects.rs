@@ -4,6 +4,7 @@
 //! where it says that nobody else is there.
 
 use pollproof::protocol::effects::{Effects, Input, Ran, Sent};
+use pollproof::protocol::output;
 use pollproof::protocol::process::{self, Progress, Unread};
 use pollproof::protocol::transitions::Word;
 use pollproof::protocol::trigger::Trigger;
@@ -30,7 +31,7 @@ impl World {
     }
 
     /// Bytes that were flushed and neither sent nor dropped.
-    fn backlog(&self) -> u64 {
+    pub(super) fn backlog(&self) -> u64 {
         // Ordering: Acquire, partners: the Releases of `append` and `send`. What is appended and sent at the
         // same time is found by a later look (O5).
         let gone = self.inner.sent.load(Ordering::Acquire);
@@ -132,6 +133,7 @@ impl Effects for World {
             assert_eq!(record.closes, 0, "OnRequest after the close callbacks");
             record.in_request = true;
             record.last_told += u32::from(last);
+            record.last = last;
         }
         // Safety: OnConnect wrote it, and it is over (H5).
         assert_eq!(self.inner.context.with(|context| unsafe { *context }), 42);
@@ -161,7 +163,33 @@ impl Effects for World {
     }
 
     fn output_high(&self) -> bool {
-        self.inner.user.high < u64::MAX && self.backlog() >= self.inner.user.high
+        let paces = self.inner.paced_by.as_ref().unwrap_or(self);
+        paces.inner.user.high < u64::MAX && paces.backlog() >= paces.inner.user.high
+    }
+
+    fn await_other(&self) -> Option<bool> {
+        self.inner.paced_by.as_ref().map(|other| {
+            lock(&other.inner.awaiting).push(self.clone());
+            output::await_drain(other)
+        })
+    }
+
+    fn keeps_open(&self) -> bool {
+        self.inner.user.keeps_open
+    }
+
+    fn end_output(&self) {
+        if self.inner.user.ends {
+            self.use_fd();
+            self.kernel().ended = true;
+        }
+    }
+
+    fn relieve_others(&self) {
+        let awaiting = std::mem::take(&mut *lock(&self.inner.awaiting));
+        for other in awaiting {
+            output::relieve(&World { who: self.who, ..other });
+        }
     }
 
     fn output_low(&self) -> bool {

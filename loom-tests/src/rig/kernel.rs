@@ -30,6 +30,8 @@ pub struct Kernel {
     pub room: u64,
     /// Bytes that the socket took.
     pub taken: u64,
+    /// The peer was told that nothing more will come.
+    pub ended: bool,
     /// The fd is in epoll.
     pub registered: bool,
     /// The interest mask: readable, writable, edge-triggered.
@@ -64,6 +66,7 @@ impl Kernel {
         if self.gone {
             return None;
         }
+        assert!(!self.ended || bytes == 0, "bytes behind the end of the output");
         let took = bytes.min(self.room);
         self.room -= took;
         self.taken += took;

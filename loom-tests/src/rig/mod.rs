@@ -7,13 +7,14 @@
 //!
 //! Here: the state, its construction, the record and its marks. Beside it: what user code does inside
 //! callbacks (`user`), what a role does (`roles`, `waits` for those that block,
-//! `takeover` for two pollers of one epoll), the effects that the
+//! `takeover` for two pollers of one epoll, `relay` for what one connection does to another), the effects that the
 //! protocol asks for (`effects`) on a socket (`kernel`), and `World::end` (`verify`), which joins tasks,
 //! polls what a level-triggered epoll would report again, checks what must hold for every scenario, and
 //! returns the outcome. Not here: the scenarios.
 
 mod effects;
 pub mod kernel;
+mod relay;
 mod roles;
 mod takeover;
 mod user;
@@ -27,7 +28,6 @@ use pollproof::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
 use std::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
 
 use pollproof::protocol::close_list::CloseList;
-use pollproof::protocol::lifecycle;
 use pollproof::protocol::process::Progress;
 use pollproof::protocol::slot::Slot;
 use pollproof::protocol::transitions::Word;
@@ -76,6 +76,8 @@ struct Record {
     flushed: u64,
     dropped: u64,
     last_told: u32,
+    /// The call of OnRequest that is under way was told so.
+    last: bool,
     notes: Vec<String>,
     ticket: Option<Ticket>,
     time_is_up: bool,
@@ -113,6 +115,10 @@ struct Inner {
     tasks: Unseen<Vec<JoinHandle<()>>>,
     /// How many sections wait in the poller's queue.
     passed_on: Mutex<u32>,
+    /// The connection whose output paces the handler, if it is not this one.
+    paced_by: Option<World>,
+    /// Whose handlers wait for this one's output.
+    awaiting: Mutex<Vec<World>>,
 }
 
 // Safety: the cells are what the scenarios check. Each is accessed only where the protocol promises the
@@ -134,6 +140,10 @@ pub struct World {
 impl World {
     /// A connection as accept leaves it: born owned, not registered.
     pub fn born(setup: &Setup, user: User) -> Self {
+        Self::born_paced(setup, user, None)
+    }
+
+    fn born_paced(setup: &Setup, user: User, paced_by: Option<World>) -> Self {
         let world = World {
             inner: share(Inner {
                 word: Word::new(user.handler),
@@ -164,6 +174,8 @@ impl World {
                 record: Unseen::default(),
                 tasks: Unseen::default(),
                 passed_on: Mutex::new(0),
+                paced_by,
+                awaiting: Mutex::new(Vec::new()),
             }),
             own: 0,
             who: '0',
@@ -177,13 +189,18 @@ impl World {
     /// A connection that is registered, but whose OnConnect has not begun.
     pub fn registered(setup: &Setup, user: User) -> Self {
         let world = Self::born(setup, user);
-        let _ = lifecycle::register(&world);
+        world.register();
         world
     }
 
     /// A connection whose OnConnect is over.
     pub fn connected(setup: &Setup, user: User) -> Self {
-        let world = Self::registered(setup, user);
+        Self::connected_paced(setup, user, None)
+    }
+
+    fn connected_paced(setup: &Setup, user: User, paced_by: Option<World>) -> Self {
+        let world = Self::born_paced(setup, user, paced_by);
+        world.register();
         world.record().born = true;
         world.connect();
         world.record().born = false;

@@ -48,6 +48,10 @@ pub struct User {
     pub output: bool,
     /// Whether other threads may poll the same epoll at the same time.
     pub shares: bool,
+    /// Whether the end of the stream leaves it to the user to end the connection.
+    pub keeps_open: bool,
+    /// Whether the user ends the output.
+    pub ends: bool,
     /// Inside OnPrepare.
     pub on_prepare: Act,
     /// Inside OnConnect.
@@ -73,6 +77,8 @@ impl Default for User {
             passes_on: false,
             output: false,
             shares: false,
+            keeps_open: false,
+            ends: false,
             on_prepare: quiet,
             on_connect: quiet,
             on_request: quiet,

@@ -90,11 +90,14 @@ impl World {
                 "nobody runs, but the section is owned: {word}"
             );
             assert!(
-                !word.closing() || word.unattended() || word.output_left(),
+                !word.closing() || word.unattended() || word.output_left() || self.waits(word),
                 "closing, nothing holds it, and nobody ended it: {word}"
             );
             assert!(!word.any(OUT) || word.any(ARMED), "a consumer left: {word}");
-            assert!(!word.choked() || word.any(ARMED), "the handler waits for output that is gone: {word}");
+            assert!(
+                !word.choked() || word.any(ARMED) || self.waits_for_other(),
+                "the handler waits for output that is gone: {word}"
+            );
             if !word.any(DET) {
                 let wanted = (!word.reads_nothing(), word.any(ARMED), false);
                 assert_eq!(kernel.mask, wanted, "epoll's mask is not what the word wants: {word}");
@@ -105,6 +108,9 @@ impl World {
                 assert!(!word.any(FULL) || word.any(FINAL), "reading stopped, and nobody is there to go on: {word}");
                 let whole = produced / self.inner.user.packet * self.inner.user.packet;
                 assert_eq!(consumed, whole, "bytes were read and never handled: {word}");
+            }
+            if self.inner.user.keeps_open && word.any(PEER | EOF) && !word.choked() {
+                assert_eq!(record.last_told, 1, "the handler was not told of the end: {word}");
             }
             if record.connected && word.any(PEER | EOF) {
                 assert_eq!(record.count("disconnect"), 1, "OnDisconnect was lost: {word}");

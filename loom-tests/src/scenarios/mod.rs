@@ -13,6 +13,7 @@ mod handlers;
 mod output;
 mod panics;
 mod pressure;
+mod relay;
 mod serial;
 mod shutdown;
 mod takeover;
@@ -35,6 +36,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     waits::SCENARIOS,
     output::SCENARIOS,
     pressure::SCENARIOS,
+    relay::SCENARIOS,
     buffers::SCENARIOS,
     shutdown::SCENARIOS,
     accepting::SCENARIOS,

@@ -18,8 +18,66 @@ fn flusher(world: &World, bytes: u64) -> Role {
     })
 }
 
+/// A connection whose consumer is parked with one byte, and two who come to it: the peer, and another flush.
+fn parked_and_flushed(setup: &Setup) -> (World, Vec<Role>) {
+    let world = World::connected(setup, User { output: true, ..User::default() });
+    assert!(world.flush(1).is_ok(), "it is queued");
+    let roles = vec![world.role(|w| w.peer_takes(2)), flusher(&world, 1)];
+    (world, roles)
+}
+
 /// The scenarios of this chapter.
 pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "flush-behind-a-consumer-against-eof",
+        chapter: "Output",
+        clauses: &["E3", "O2", "D2"],
+        sentence: "A flush that a consumer at work is to send is sent, though the stream ends meanwhile.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, mut roles) = parked_and_flushed(setup);
+            roles.push(world.role(|w| w.eof()));
+            setup.race(|| {}, roles);
+            let outcome = world.end();
+            assert!(world.all_sent(), "{outcome}");
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flush-behind-a-consumer-against-close",
+        chapter: "Output",
+        clauses: &["D2", "O2", "L1"],
+        sentence: "A consumer that goes on for a flush behind it does not touch the fd once the connection is closed.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, mut roles) = parked_and_flushed(setup);
+            roles.push(world.closer());
+            setup.race(|| {}, roles);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flush-behind-a-consumer-against-shutdown",
+        chapter: "Output",
+        clauses: &["G1", "G2", "O2"],
+        sentence: "A flush that a consumer at work is to send is sent before a graceful shutdown ends the connection.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, mut roles) = parked_and_flushed(setup);
+            roles.push(world.role(|w| w.shutdown()));
+            setup.race(|| {}, roles);
+            let outcome = world.end();
+            assert!(world.all_sent(), "{outcome}");
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
     Scenario {
         name: "flush-against-close",
         chapter: "Output",
