@@ -32,6 +32,15 @@ use crate::report::Report;
 use crate::scenario::{Model, Order, Setup};
 use tally::Tally;
 
+/// Explores any `execution` as `plan` says; returns whether a search saw all that it was asked to see.
+///
+/// # Errors
+///
+/// When this build cannot carry out `plan`.
+pub fn explore(plan: Plan, execution: impl Fn() + Send + Sync + 'static) -> anyhow::Result<bool> {
+    backend::explore(plan, execution)
+}
+
 /// Runs `model` as `plan` says. `resume_unwind` apart, any panic ends the process with a failed report.
 ///
 /// # Errors

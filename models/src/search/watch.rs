@@ -1,0 +1,53 @@
+//! What broke in the execution that runs, and its timeline: kept by the panic hook, beside the checker.
+
+use std::panic::{self, PanicHookInfo};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use loom_tests::timeline::{Timeline, of_record};
+
+use crate::report::Failure;
+
+static BROKEN: Mutex<Option<(Failure, Timeline)>> = Mutex::new(None);
+
+fn broken() -> MutexGuard<'static, Option<(Failure, Timeline)>> {
+    BROKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets the hook, once: quiet, and it keeps the first panic of an execution with what was recorded up to it.
+pub fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| panic::set_hook(Box::new(keep)));
+}
+
+fn keep(info: &PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("a panic without a message");
+    fail(message);
+}
+
+/// The execution has failed, and that is why.
+pub fn fail(message: &str) {
+    let mut broken = broken();
+    if broken.is_none() {
+        *broken = Some((Failure::of(message), of_record()));
+    }
+}
+
+/// Whether the execution has failed.
+pub fn failed() -> bool {
+    broken().is_some()
+}
+
+/// Nothing has broken yet.
+pub fn clear() {
+    *broken() = None;
+}
+
+/// What broke, if anything did.
+pub fn taken() -> Option<(Failure, Timeline)> {
+    broken().take()
+}
+
+/// The timeline of the last execution, whether it broke or not.
+pub fn last() -> Timeline {
+    of_record()
+}
