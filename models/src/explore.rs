@@ -16,8 +16,8 @@ use crate::report::Turn;
 pub enum Task {
     /// Find the smallest bound at which it breaks, and a short timeline.
     Find(u64),
-    /// Explore every order.
-    Prove(u64),
+    /// Explore every order, or every order within the bound.
+    Prove(Bound, u64),
     /// Run along these turns.
     Follow(Vec<Turn>),
     /// Be scheduled by hand.
@@ -47,7 +47,7 @@ pub fn run(race: &'static Race, variant: &'static Variant, task: Task) -> anyhow
         #[cfg(shuttle)]
         Task::Find(most) => print(&crate::search::find(variant, most)),
         #[cfg(shuttle)]
-        Task::Prove(most) => print(&crate::search::prove(variant, most)),
+        Task::Prove(bound, most) => print(&crate::search::prove(variant, bound, most)),
         #[cfg(shuttle)]
         Task::Follow(turns) => print(&crate::search::follow(variant, turns)),
         #[cfg(shuttle)]

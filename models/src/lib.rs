@@ -18,14 +18,19 @@
     reason = "around the checkers, never inside one; what races use of the facade they take from `pollproof::sync`"
 )]
 
+pub mod children;
+pub mod committed;
 pub mod explore;
 pub mod published;
 pub mod race;
 pub mod races;
 pub mod report;
+pub mod run;
 pub mod scenarios;
 #[cfg(shuttle)]
 pub mod search;
 pub mod show;
+pub mod spec;
 #[cfg(shuttle)]
 mod step;
+pub mod tell;

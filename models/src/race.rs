@@ -123,6 +123,14 @@ impl Variant {
         Self { by: Checkers::Loom, ..self }
     }
 
+    /// The clause that it breaks.
+    pub const fn clause(&self) -> Option<&'static str> {
+        match self.expect {
+            Expect::Breaks { clause, .. } => Some(clause),
+            Expect::Holds => None,
+        }
+    }
+
     /// Another name and title, for a variant that is neither of the usual ones.
     pub const fn named(self, name: &'static str, title: &'static str) -> Self {
         Self { name, title, ..self }

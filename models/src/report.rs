@@ -1,6 +1,6 @@
 //! What a child process says about one variant: one line of JSON, the last of its standard output.
 
-use loom_tests::timeline::Timeline;
+use loom_tests::timeline::{Kind, Timeline};
 use serde::{Deserialize, Serialize};
 
 use crate::race::How;
@@ -49,6 +49,31 @@ pub struct Turn {
     pub steps: usize,
     /// It goes on to its end.
     pub to_the_end: bool,
+}
+
+impl Turn {
+    /// The turns of an execution.
+    pub fn all_of(timeline: &Timeline) -> Vec<Turn> {
+        let mut turns: Vec<Turn> = Vec::new();
+        let mut current = None;
+        for (at, row) in timeline.rows.iter().enumerate().filter(|(_, row)| row.kind != Kind::Break) {
+            if current != Some(row.thread) {
+                let thread = timeline.threads[row.thread].clone();
+                turns.push(Turn { thread, after: None, steps: 0, to_the_end: false });
+                current = Some(row.thread);
+            }
+            let Some(turn) = turns.last_mut() else { continue };
+            if row.kind == Kind::Note {
+                turn.after = Some(row.text.clone());
+                turn.steps = 0;
+            } else {
+                turn.steps += 1;
+            }
+            let mut later = timeline.rows[at + 1..].iter().filter(|row| row.kind != Kind::Break);
+            turn.to_the_end = !later.any(|later| later.thread == row.thread);
+        }
+        turns
+    }
 }
 
 /// What broke.

@@ -3,7 +3,7 @@
 //! `+BIT` was set by the step of its row and `-BIT` cleared. Colours only where the caller says that there is a
 //! terminal.
 
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{Change, Kind, Row, Timeline};
 
@@ -22,11 +22,13 @@ pub fn draw(timeline: &Timeline, colours: bool) -> String {
     }
     let shown: Vec<usize> =
         (0..timeline.threads.len()).filter(|at| timeline.rows.iter().any(|row| row.thread == *at)).collect();
+    let (broken, steps): (Vec<_>, Vec<_>) =
+        timeline.rows.iter().enumerate().partition(|(_, row)| row.kind == Kind::Break);
     let mut header = vec![String::new()];
     header.extend(shown.iter().map(|at| timeline.threads[*at].clone()));
     header.push("set after it: +new -gone".to_owned());
     table.set_header(header);
-    for (number, row) in timeline.rows.iter().enumerate() {
+    for (number, row) in steps {
         let mut cells = vec![Cell::new(number + 1)];
         cells.extend(shown.iter().map(|at| if *at == row.thread { step(row) } else { Cell::new("") }));
         cells.push(state(row));
@@ -41,12 +43,16 @@ pub fn draw(timeline: &Timeline, colours: bool) -> String {
     }
     let text = table.to_string();
     // Without rules between the rows.
-    let mut lines = text.lines().enumerate().filter(|(at, line)| *at < 3 || !line.starts_with('─')).map(|(_, line)| line.trim_end());
     let mut drawn = String::new();
-    lines.by_ref().for_each(|line| {
-        drawn += line;
+    for (_, line) in text.lines().enumerate().filter(|(at, line)| *at < 3 || !line.starts_with('─')) {
+        drawn += line.trim_end();
         drawn.push('\n');
-    });
+    }
+    for (number, row) in broken {
+        let line = format!("{:>3}  {}", number + 1, row.text);
+        drawn += &if colours { format!("\x1b[1;31m{line}\x1b[0m") } else { line };
+        drawn.push('\n');
+    }
     drawn
 }
 
@@ -61,7 +67,7 @@ fn step(row: &Row) -> Cell {
         Kind::Step if row.stale.is_some() => Cell::new(text).fg(Color::Yellow),
         Kind::Step => Cell::new(text),
         Kind::Note => Cell::new(format!("[{text}]")).fg(Color::Cyan),
-        Kind::Break => Cell::new(text).fg(Color::Red).add_attribute(Attribute::Bold),
+        Kind::Break => Cell::new(""),
     }
 }
 

@@ -41,6 +41,9 @@ enum Command {
     Prove {
         #[command(flatten)]
         what: What,
+        /// A number of preemptions, or `unbounded`.
+        #[arg(long, default_value = "unbounded")]
+        bound: Bound,
         /// No more executions than this.
         #[arg(long, default_value_t = 5_000_000)]
         most: u64,
@@ -81,7 +84,7 @@ fn main() -> ExitCode {
 fn act(command: Command) -> anyhow::Result<()> {
     let (what, task) = match command {
         Command::Find { what, most } => (what, Task::Find(most)),
-        Command::Prove { what, most } => (what, Task::Prove(most)),
+        Command::Prove { what, bound, most } => (what, Task::Prove(bound, most)),
         Command::Follow { what, turns } => (what, Task::Follow(serde_json::from_str(&turns)?)),
         Command::Step { what } => (what, Task::Step),
         Command::Loom { what, bound, order } => (what, Task::Loom(bound, order)),

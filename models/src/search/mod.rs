@@ -9,6 +9,7 @@ pub mod watch;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use loom_tests::plan::Bound;
 use loom_tests::recording;
 use loom_tests::scenario::Order;
 use loom_tests::timeline::Timeline;
@@ -76,7 +77,7 @@ impl Exploration {
             recording::stop();
             self.executions = self.with(|search| search.executions);
             if let Some((failure, timeline)) = watch::taken() {
-                let schedule = turns(&timeline);
+                let schedule = Turn::all_of(&timeline);
                 return Some(Seen { failure, timeline, schedule });
             }
         }
@@ -107,12 +108,16 @@ pub fn find(variant: &'static Variant, most: u64) -> Finding {
             return Finding::Unfinished { executions };
         }
     }
-    prove(variant, most)
+    prove(variant, Bound::Unbounded, most)
 }
 
-/// Explores every order, each class of equivalent ones once.
-pub fn prove(variant: &'static Variant, most: u64) -> Finding {
-    let mut exploration = Exploration::new(variant, Mode::Everything);
+/// Explores every order, each class of equivalent ones once; or every order within a preemption bound.
+pub fn prove(variant: &'static Variant, bound: Bound, most: u64) -> Finding {
+    let mode = match bound {
+        Bound::Unbounded => Mode::Everything,
+        Bound::Preemptions(bound) => Mode::Bounded(bound),
+    };
+    let mut exploration = Exploration::new(variant, mode);
     match exploration.next_failure(most) {
         Some(Seen { failure, mut timeline, schedule }) => {
             timeline.break_at_the_end(failure.message.clone());
@@ -169,27 +174,4 @@ pub fn hint(variant: &'static Variant, choices: &[usize], most: u64) -> Option<u
         }
     }
     None
-}
-
-/// The turns of an execution.
-fn turns(timeline: &Timeline) -> Vec<Turn> {
-    let mut turns: Vec<Turn> = Vec::new();
-    let mut current = None;
-    for (at, row) in timeline.rows.iter().enumerate() {
-        let name = &timeline.threads[row.thread];
-        if current != Some(row.thread) {
-            turns.push(Turn { thread: name.clone(), after: None, steps: 0, to_the_end: false });
-            current = Some(row.thread);
-        }
-        let Some(turn) = turns.last_mut() else { continue };
-        match row.kind {
-            loom_tests::timeline::Kind::Note => {
-                turn.after = Some(row.text.clone());
-                turn.steps = 0;
-            }
-            _ => turn.steps += 1,
-        }
-        turn.to_the_end = !timeline.rows[at + 1..].iter().any(|later| later.thread == row.thread);
-    }
-    turns
 }
