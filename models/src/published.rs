@@ -20,6 +20,9 @@ pub const POLLER: u32 = 2;
 /// How a lock bit reads.
 pub const FLAG: Shown = Shown::Flag;
 
+/// How a count reads.
+pub const NUMBER: Shown = Shown::Number;
+
 /// How `closing` reads.
 pub const CLOSING: Shown = Shown::Values(&["none", "user", "poller"]);
 
@@ -90,6 +93,13 @@ impl Go {
     pub fn close_by(&self, who: u32) -> bool {
         recording::label("closeBy");
         self.cas(NONE, who)
+    }
+
+    /// `force(k, v)`
+    #[cfg_attr(any(loom, shuttle), track_caller)]
+    pub fn force(&self, value: u32) {
+        recording::label("force");
+        self.store(value);
     }
 
     /// `isActive()`, of `closing`.

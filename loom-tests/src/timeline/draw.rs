@@ -72,9 +72,11 @@ fn step(row: &Row) -> Cell {
 }
 
 fn state(row: &Row) -> Cell {
-    if row.kind == Kind::Note {
-        return Cell::new("");
-    }
+    Cell::new(if row.kind == Kind::Note { String::new() } else { state_of(row) })
+}
+
+/// Everything that is set after a row, in one line.
+pub fn state_of(row: &Row) -> String {
     let words: Vec<String> = row
         .state
         .iter()
@@ -84,5 +86,5 @@ fn state(row: &Row) -> Cell {
             Change::Removed => format!("-{}", token.text),
         })
         .collect();
-    Cell::new(words.join(" "))
+    words.join(" ")
 }

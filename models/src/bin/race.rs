@@ -5,12 +5,12 @@
 
 use std::io::IsTerminal as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use pollproof_models::children::Children;
-use pollproof_models::race::Race;
+use pollproof_models::race::{Checkers, Race};
 use pollproof_models::races::{self, RACES};
 use pollproof_models::run::{self, Case};
 use pollproof_models::{scenarios, tell};
@@ -90,7 +90,8 @@ fn act(command: Command, json: bool) -> anyhow::Result<bool> {
         Command::Show { name } => {
             let race = race(&name)?;
             let colours = out.is_terminal();
-            tell::show(&mut out, &build()?, race, colours)?;
+            let with_loom = race.variants.iter().any(|variant| variant.by == Checkers::Loom);
+            tell::show(&mut out, &build(with_loom)?, race, colours)?;
             Ok(true)
         }
         Command::Step { name, variant } => {
@@ -101,7 +102,9 @@ fn act(command: Command, json: bool) -> anyhow::Result<bool> {
                 let names: Vec<_> = race.variants.iter().map(|variant| variant.name).collect();
                 bail!("{} has no variant `{name}`, but {}", race.name, names.join(", "))
             };
-            Err(build()?.by_hand("step", race, variant).exec()).context("the player cannot be started")
+            // shuttle reports each failing order on the standard error, and there are many on the way.
+            let error = build(false)?.by_hand("step", race, variant).stderr(Stdio::null()).exec();
+            Err(error).context("the player cannot be started")
         }
     }
 }
@@ -110,9 +113,9 @@ fn race(name: &str) -> anyhow::Result<&'static Race> {
     races::find(name).with_context(|| format!("there is no race `{name}`; `cargo race list` shows them all"))
 }
 
-fn build() -> anyhow::Result<Children> {
+fn build(with_loom: bool) -> anyhow::Result<Children> {
     eprintln!("building the races (the first time takes a minute or two)");
-    Children::build(true)
+    Children::build(with_loom)
 }
 
 fn run(names: &[String], only: Option<Kind>, record: bool, json: bool) -> anyhow::Result<bool> {
@@ -125,7 +128,7 @@ fn run(names: &[String], only: Option<Kind>, record: bool, json: bool) -> anyhow
     let models = if with_scenarios { scenarios::select(&others)? } else { Vec::new() };
     let mut good = true;
     if !chosen.is_empty() {
-        let verdicts = run::run(&build()?, &Case::all_of(&chosen), record)?;
+        let verdicts = run::run(&build(true)?, &Case::all_of(&chosen), record)?;
         let mut out = std::io::stdout();
         if json {
             verdicts.iter().for_each(|verdict| println!("{}", tell::object(verdict)));

@@ -270,9 +270,11 @@ impl shuttle::scheduler::Scheduler for Scheduler {
             return Some(silent);
         }
         let mut candidates = candidates(&others, current, yields);
-        // The current thread first: the first execution then has no preemption at all.
-        candidates.sort_by_key(|candidate| Some(candidate.task) != current);
         let mut search = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(search.mode, Mode::Choices(_) | Mode::From(..)) {
+            // The current thread first: the first execution then has no preemption at all. By hand, in one order.
+            candidates.sort_by_key(|candidate| Some(candidate.task) != current);
+        }
         search.choose(candidates)
     }
 
