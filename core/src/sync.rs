@@ -113,7 +113,7 @@ impl<T> UnsafeCell<T> {
 #[cfg_attr(any(loom, shuttle), track_caller)]
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     #[cfg(any(loom, shuttle))]
-    record::before(record::Op::Lock, std::ptr::from_ref(mutex).addr(), 0);
+    record::before(record::Op::Lock, std::ptr::from_ref(mutex).addr(), 0, 0);
     let guard = mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     #[cfg(any(loom, shuttle))]
     record::after(record::Op::Lock, None, 0);

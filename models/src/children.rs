@@ -27,11 +27,16 @@ pub const MOST: u64 = 1_000_000;
 /// The two builds of the `explore` binary.
 #[derive(Clone, Debug)]
 pub struct Children {
-    shuttle: PathBuf,
+    shuttle: Option<PathBuf>,
     loom: Option<PathBuf>,
 }
 
 impl Children {
+    /// Binaries that are built already.
+    pub fn built(shuttle: Option<PathBuf>, loom: Option<PathBuf>) -> Self {
+        Self { shuttle, loom }
+    }
+
     /// Builds them; cargo's progress goes to the standard error.
     ///
     /// # Errors
@@ -43,14 +48,18 @@ impl Children {
             cargo.args(["build", "--release", "--quiet", "--package", "pollproof-models", "--bin", "explore"]);
             built_binary(cargo, "explore")
         };
-        Ok(Self { shuttle: build(Build::Shuttle)?, loom: with_loom.then(|| build(Build::Loom)).transpose()? })
+        Ok(Self { shuttle: Some(build(Build::Shuttle)?), loom: with_loom.then(|| build(Build::Loom)).transpose()? })
     }
 
     /// A command of the shuttle build, to be run by hand.
-    pub fn by_hand(&self, command: &str, race: &Race, variant: &Variant) -> Command {
-        let mut child = clean(&self.shuttle);
+    ///
+    /// # Errors
+    ///
+    /// When that was not built.
+    pub fn by_hand(&self, command: &str, race: &Race, variant: &Variant) -> anyhow::Result<Command> {
+        let mut child = clean(self.shuttle.as_ref().context("the shuttle build is not there")?);
         child.args([command, race.name, variant.name]);
-        child
+        Ok(child)
     }
 
     /// The smallest bound at which the variant breaks, by the depth-first search.
@@ -59,7 +68,7 @@ impl Children {
     ///
     /// When the child says nothing.
     pub fn find(&self, race: &Race, variant: &Variant) -> anyhow::Result<Finding> {
-        let mut child = self.by_hand("find", race, variant);
+        let mut child = self.by_hand("find", race, variant)?;
         said(child.args(["--most", &MOST.to_string()]), LIMIT)
     }
 
@@ -69,7 +78,7 @@ impl Children {
     ///
     /// When the child says nothing.
     pub fn prove(&self, race: &Race, variant: &Variant, bound: Bound) -> anyhow::Result<Finding> {
-        let mut child = self.by_hand("prove", race, variant);
+        let mut child = self.by_hand("prove", race, variant)?;
         said(child.args(["--most", &MOST.to_string(), "--bound", &bound.to_string()]), LIMIT)
     }
 
@@ -78,8 +87,13 @@ impl Children {
     /// # Errors
     ///
     /// When the child says nothing.
-    pub fn follow(&self, race: &Race, variant: &Variant, turns: &[Turn]) -> anyhow::Result<(Timeline, Option<Failure>)> {
-        said(self.by_hand("follow", race, variant).arg(serde_json::to_string(turns)?), LIMIT)
+    pub fn follow(
+        &self,
+        race: &Race,
+        variant: &Variant,
+        turns: &[Turn],
+    ) -> anyhow::Result<(Timeline, Option<Failure>)> {
+        said(self.by_hand("follow", race, variant)?.arg(serde_json::to_string(turns)?), LIMIT)
     }
 
     /// Everything within the bound, by loom. `limit` is processor time.
@@ -95,7 +109,7 @@ impl Children {
         order: Order,
         limit: Duration,
     ) -> anyhow::Result<Finding> {
-        let binary = self.loom.as_ref().context("loom was not built")?;
+        let binary = self.loom.as_ref().context("the loom build is not there")?;
         let mut child = clean(binary);
         child.args(["loom", race.name, variant.name, &bound.to_string(), order.name()]);
         said(&mut child, limit)
@@ -143,5 +157,9 @@ fn said<T: DeserializeOwned>(command: &mut Command, limit: Duration) -> anyhow::
         Ended::Itself(status) => format!("{status}"),
         Ended::Killed(after) => format!("killed after {:.0} s of processor time", after.as_secs_f64()),
     };
-    bail!("{}: {how}\n{}", command.get_args().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" "), output.stderr.trim_end())
+    bail!(
+        "{}: {how}\n{}",
+        command.get_args().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" "),
+        output.stderr.trim_end()
+    )
 }

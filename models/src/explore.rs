@@ -8,8 +8,8 @@ use loom_tests::plan::Bound;
 use loom_tests::scenario::Order;
 
 use crate::race::{Race, Variant};
-use crate::races;
 use crate::report::Turn;
+use crate::{races, selftest};
 
 /// What a child is asked to do.
 #[derive(Clone, Debug)]
@@ -32,7 +32,8 @@ pub enum Task {
 ///
 /// When there is none.
 pub fn select(race: &str, variant: &str) -> anyhow::Result<(&'static Race, &'static Variant)> {
-    let race = races::find(race).with_context(|| format!("there is no race `{race}`"))?;
+    let known = races::find(race).or_else(|| selftest::RACES.iter().copied().find(|wrong| wrong.name == race));
+    let race = known.with_context(|| format!("there is no race `{race}`"))?;
     let found = race.variant(variant).with_context(|| format!("`{}` has no variant `{variant}`", race.name))?;
     Ok((race, found))
 }

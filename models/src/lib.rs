@@ -29,6 +29,7 @@ pub mod run;
 pub mod scenarios;
 #[cfg(shuttle)]
 pub mod search;
+pub mod selftest;
 pub mod show;
 pub mod spec;
 #[cfg(shuttle)]

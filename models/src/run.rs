@@ -16,7 +16,7 @@ use crate::report::{Broken, Finding};
 use crate::show::bar;
 
 /// Processor time for one spawn order under loom, where a bound is to be chosen.
-const CHOOSE: Duration = Duration::from_secs(20);
+const CHOOSE: Duration = Duration::from_secs(8);
 /// And where it is chosen already.
 const AGAIN: Duration = Duration::from_secs(120);
 /// loom's bounds are tried up to this for what is to break.
@@ -163,7 +163,9 @@ fn must_break(found: Finding, verdict: &mut Verdict) {
                 verdict.problems.push(format!("{clause} must break, but: {}", broken.failure.message));
             }
             if broken.bound != bound {
-                verdict.problems.push(format!("it must break at preemption bound {bound}, but does at {}", broken.bound));
+                verdict
+                    .problems
+                    .push(format!("it must break at preemption bound {bound}, but does at {}", broken.bound));
             }
             verdict.count.to_first_failure = Some(broken.executions);
             verdict.count.rows = Some(broken.timeline.rows.len());

@@ -84,8 +84,10 @@ impl Player {
                 None => "no way from here breaks anything".to_owned(),
             }),
             _ => {
-                let by_name = position.candidates.iter().position(|candidate| candidate.thread.eq_ignore_ascii_case(word));
-                let by_number = word.parse::<usize>().ok().filter(|number| (1..=position.candidates.len()).contains(number));
+                let by_name =
+                    position.candidates.iter().position(|candidate| candidate.thread.eq_ignore_ascii_case(word));
+                let by_number =
+                    word.parse::<usize>().ok().filter(|number| (1..=position.candidates.len()).contains(number));
                 match by_name.or(by_number.map(|number| number - 1)) {
                     Some(choice) => {
                         self.mine.push(self.choices.len());

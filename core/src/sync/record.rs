@@ -49,6 +49,8 @@ pub struct Intent {
     pub op: Op,
     /// To which cell, by address.
     pub cell: usize,
+    /// To which cell, by a number that is the same in every execution: addresses are not. 0 if it has none.
+    pub number: u64,
     /// The argument: what it stores, sets, adds; of a compare-exchange the new value.
     pub operand: u64,
     /// The name of the operation, if it was given one.
@@ -112,6 +114,8 @@ pub struct Thread {
     /// It has said that it does nothing any more.
     pub ended: bool,
     label: &'static str,
+    /// How many cells it has made.
+    made: u64,
     identity: Identity,
 }
 
@@ -148,7 +152,7 @@ impl Log {
         if let Some(at) = self.threads.iter().position(|thread| thread.identity == identity) {
             return at;
         }
-        self.threads.push(Thread { name: "", next: None, steps: 0, ended: false, label: "", identity });
+        self.threads.push(Thread { name: "", next: None, steps: 0, ended: false, label: "", made: 0, identity });
         self.threads.len() - 1
     }
 
@@ -181,15 +185,15 @@ pub fn start() {
     ON.store(true, Ordering::Relaxed);
 }
 
-/// Forgets the steps and the threads, if it records; what the steps left and the names of cells stay. For the end of a
-/// set-up that is not to be shown.
+/// Forgets the steps, if it records; what they left, the threads and the names of cells stay. For the end of a set-up
+/// that is not to be shown.
 pub fn restart() {
     if on() {
         let mut log = log();
         let left: Vec<(usize, u64)> =
             log.steps.drain(..).filter(|step| !step.op.only_reads()).map(|step| (step.cell, step.left)).collect();
         log.values.extend(left);
-        log.threads.clear();
+        log.threads.iter_mut().for_each(|thread| thread.steps = 0);
     }
 }
 
@@ -247,14 +251,31 @@ pub fn note(text: impl Into<Cow<'static, str>>) {
     }
 }
 
+/// A number for a cell that the calling thread makes: the same in every execution in which it makes the same cells.
+#[inline]
+pub(super) fn number() -> u64 {
+    if !on() {
+        return 0;
+    }
+    let mut log = log();
+    let me = log.me();
+    let thread = &mut log.threads[me];
+    thread.made += 1;
+    #[cfg(shuttle)]
+    let maker = thread.identity as u64;
+    #[cfg(loom)]
+    let maker = me as u64;
+    (maker << 32) | thread.made
+}
+
 /// The calling thread is about to do this.
 #[inline]
-pub(super) fn before(op: Op, cell: usize, operand: u64) {
+pub(super) fn before(op: Op, cell: usize, number: u64, operand: u64) {
     if on() {
         let mut log = log();
         let me = log.me();
         let thread = &mut log.threads[me];
-        thread.next = Some(Intent { op, cell, operand, label: std::mem::take(&mut thread.label) });
+        thread.next = Some(Intent { op, cell, number, operand, label: std::mem::take(&mut thread.label) });
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use super::record::{Op, after, before};
+use super::record::{Op, after, before, number};
 
 #[cfg(loom)]
 use loom::sync::atomic as checker;
@@ -17,17 +17,17 @@ use shuttle::sync::atomic as checker;
 macro_rules! atomic {
     ($(#[$doc:meta])* $name:ident, $value:ty, [$($generic:ident)?], $as_u64:expr) => {
         $(#[$doc])*
-        pub struct $name$(<$generic>)?(checker::$name$(<$generic>)?);
+        pub struct $name$(<$generic>)?(checker::$name$(<$generic>)?, u64);
 
         impl$(<$generic>)? $name$(<$generic>)? {
             /// An atomic that holds `value`.
             #[track_caller]
             pub fn new(value: $value) -> Self {
-                Self(checker::$name::new(value))
+                Self(checker::$name::new(value), number())
             }
 
             fn about_to(&self, op: Op, operand: u64) {
-                before(op, std::ptr::from_ref(self).addr(), operand);
+                before(op, std::ptr::from_ref(self).addr(), self.1, operand);
             }
 
             #[allow(clippy::redundant_closure_call, reason = "how a value becomes a number is given as a closure")]
@@ -246,7 +246,7 @@ impl<T> UnsafeCell<T> {
     #[cfg(loom)]
     #[track_caller]
     fn accessed(&self, op: Op) {
-        before(op, std::ptr::from_ref(self).addr(), 0);
+        before(op, std::ptr::from_ref(self).addr(), 0, 0);
         after(op, None, 0);
     }
 }

@@ -37,8 +37,8 @@ use pollproof::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pollproof::sync::thread::JoinHandle;
 use pollproof::sync::{Mutex, UnsafeCell};
 
-use crate::scenario::{Runner, Setup};
 use crate::recording::{self, Shown};
+use crate::scenario::{Runner, Setup};
 use crate::{Shared, share};
 use kernel::Kernel;
 use takeover::Gate;

@@ -93,10 +93,10 @@ fn staleness(history: &[(usize, u64)], seen: u64) -> Option<Stale> {
 
 fn value(named: &Named, value: u64) -> String {
     match named.shown {
-        Shown::Values(names) => usize::try_from(value).ok().and_then(|at| names.get(at)).map_or_else(
-            || value.to_string(),
-            |name| (*name).to_owned(),
-        ),
+        Shown::Values(names) => usize::try_from(value)
+            .ok()
+            .and_then(|at| names.get(at))
+            .map_or_else(|| value.to_string(), |name| (*name).to_owned()),
         Shown::Bits(names) => {
             let set: Vec<&str> = bits(names, value).collect();
             if set.is_empty() { "-".to_owned() } else { set.join("|") }

@@ -103,7 +103,7 @@ fn act(command: Command, json: bool) -> anyhow::Result<bool> {
                 bail!("{} has no variant `{name}`, but {}", race.name, names.join(", "))
             };
             // shuttle reports each failing order on the standard error, and there are many on the way.
-            let error = build(false)?.by_hand("step", race, variant).stderr(Stdio::null()).exec();
+            let error = build(false)?.by_hand("step", race, variant)?.stderr(Stdio::null()).exec();
             Err(error).context("the player cannot be started")
         }
     }

@@ -101,6 +101,10 @@ fn as_repaired(stage: &Stage) {
     let world = stage.connected(User::default());
     stage.race([role("H", world.role(|w| w.hup())), role("U", world.closer())]);
     let outcome = world.end();
-    promise("C1", (world.count("disconnect") == 0) == outcome.contains("close:First"), "two closers, or none, were the first");
+    promise(
+        "C1",
+        (world.count("disconnect") == 0) == outcome.contains("close:First"),
+        "two closers, or none, were the first",
+    );
     promise("C2", world.close_callbacks() == 1, "the close callbacks did not run once");
 }

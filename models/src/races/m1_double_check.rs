@@ -38,7 +38,8 @@ struct Connection {
 }
 
 fn weak(stage: &Stage) {
-    let c = share(Connection { closing: AtomicU32::new(NONE), processing: AtomicU32::new(1), closes: Count::default() });
+    let c =
+        share(Connection { closing: AtomicU32::new(NONE), processing: AtomicU32::new(1), closes: Count::default() });
     recording::name(&c.closing, "closing", CLOSING);
     recording::name(&c.processing, "processing", Shown::Values(&["free", "task", "poller", "task again"]));
     let (t, h) = (c.clone(), c.clone());

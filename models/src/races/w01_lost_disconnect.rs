@@ -77,7 +77,11 @@ fn as_published(stage: &Stage) {
     c.state.name("state", STATE);
     let (t, h) = (c.clone(), c.clone());
     stage.race([role("T", move || t.on_connect()), role("H", move || h.on_hup())]);
-    promise("H1", c.disconnects.times() == c.connects.times(), "OnConnect ran, the peer hung up, OnDisconnect never ran");
+    promise(
+        "H1",
+        c.disconnects.times() == c.connects.times(),
+        "OnConnect ran, the peer hung up, OnDisconnect never ran",
+    );
 }
 
 fn as_repaired(stage: &Stage) {

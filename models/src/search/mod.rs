@@ -6,6 +6,7 @@
 mod scheduler;
 pub mod watch;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +31,8 @@ struct Exploration {
     variant: &'static Variant,
     search: Arc<Mutex<Search>>,
     executions: u64,
+    /// The last rows of the executions that went to their end, where they are asked for.
+    endings: Option<Arc<Mutex<BTreeSet<String>>>>,
 }
 
 /// What one execution showed.
@@ -42,7 +45,7 @@ struct Seen {
 impl Exploration {
     fn new(variant: &'static Variant, mode: Mode) -> Self {
         watch::install();
-        Self { variant, search: Arc::new(Mutex::new(Search::new(mode))), executions: 0 }
+        Self { variant, search: Arc::new(Mutex::new(Search::new(mode))), executions: 0, endings: None }
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Search) -> R) -> R {
@@ -62,6 +65,7 @@ impl Exploration {
             config.silence_warnings = true;
             config.failure_persistence = FailurePersistence::None;
             let body = self.variant.body;
+            let endings = self.endings.clone();
             let runner = Runner::new(Scheduler(self.search.clone()), config);
             // A failing execution unwinds out of the runner; what failed is in `watch` by then, and the search knows
             // where it was.
@@ -72,6 +76,9 @@ impl Exploration {
                     recording::start();
                     body(&Stage::new(Order::Forward));
                     recording::stop();
+                    if let Some(endings) = &endings {
+                        endings.lock().unwrap_or_else(PoisonError::into_inner).insert(watch::ending());
+                    }
                 });
             }));
             recording::stop();
@@ -127,6 +134,15 @@ pub fn prove(variant: &'static Variant, bound: Bound, most: u64) -> Finding {
         None if exploration.with(|search| search.exhausted()) => Finding::Holds { executions: exploration.executions },
         None => Finding::Unfinished { executions: exploration.executions },
     }
+}
+
+/// How the executions of `mode` end: what is set after the last step, and what each thread did and saw.
+pub fn endings(variant: &'static Variant, mode: Mode) -> BTreeSet<String> {
+    let mut exploration = Exploration::new(variant, mode);
+    let endings = Arc::new(Mutex::new(BTreeSet::new()));
+    exploration.endings = Some(endings.clone());
+    while exploration.next_failure(u64::MAX).is_some() {}
+    std::mem::take(&mut endings.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Runs one execution along `turns`, as far as they apply, and then without switching.

@@ -49,8 +49,9 @@ impl Candidate {
     /// Whether the order of the two matters to nobody.
     fn independent(&self, other: &Candidate) -> bool {
         let (Some(mine), Some(its)) = (self.intent, other.intent) else { return false };
-        let known = |intent: Intent| intent.op != Op::Note && intent.op != Op::Lock;
-        known(mine) && known(its) && (mine.cell != its.cell || (mine.op.only_reads() && its.op.only_reads()))
+        // By its number, because the two may come from two executions, whose addresses differ.
+        let known = |intent: Intent| intent.number != 0 && intent.op != Op::Lock;
+        known(mine) && known(its) && (mine.number != its.number || (mine.op.only_reads() && its.op.only_reads()))
     }
 }
 

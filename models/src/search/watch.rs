@@ -3,7 +3,7 @@
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use loom_tests::timeline::{Timeline, of_record};
+use loom_tests::timeline::{Change, Timeline, of_record};
 
 use crate::report::Failure;
 
@@ -45,6 +45,22 @@ pub fn clear() {
 /// What broke, if anything did.
 pub fn taken() -> Option<(Failure, Timeline)> {
     broken().take()
+}
+
+/// How this execution ended: each thread's steps with what they saw, in its own order, and what is set at the end.
+pub fn ending() -> String {
+    let timeline = of_record();
+    let of = |thread: usize| {
+        let rows = timeline.rows.iter().filter(move |row| row.thread == thread);
+        rows.map(|row| row.text.as_str()).collect::<Vec<_>>().join("; ")
+    };
+    let threads: Vec<String> =
+        timeline.threads.iter().enumerate().map(|(at, name)| format!("{name}: {}", of(at))).collect();
+    let state = timeline.rows.last().map(|row| {
+        let left = row.state.iter().filter(|token| token.change != Change::Removed);
+        left.map(|token| token.text.as_str()).collect::<Vec<_>>().join(" ")
+    });
+    format!("{} | {}", threads.join(" | "), state.unwrap_or_default())
 }
 
 /// The timeline of the last execution, whether it broke or not.
