@@ -22,6 +22,8 @@ pub enum Task {
     Follow(Vec<Turn>),
     /// Be scheduled by hand.
     Step,
+    /// Make the state graph, of no more states than this.
+    Graph(usize),
     /// Explore under loom.
     Loom(Bound, Order),
 }
@@ -53,6 +55,8 @@ pub fn run(race: &'static Race, variant: &'static Variant, task: Task) -> anyhow
         Task::Follow(turns) => print(&crate::search::follow(variant, turns)),
         #[cfg(shuttle)]
         Task::Step => crate::step::play(race, variant),
+        #[cfg(shuttle)]
+        Task::Graph(most) => print(&crate::search::graph(variant, most)?),
         #[cfg(loom)]
         Task::Loom(bound, order) => print(&weak::explore(variant, bound, order)?),
         #[allow(unreachable_patterns, reason = "each build can do some of it")]

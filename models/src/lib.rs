@@ -7,6 +7,7 @@
 //! | [`published`] | the vocabulary of the published document, which transcriptions are written in |
 //! | [`explore`] | carries out one exploration, in a child process |
 //! | `search` | the depth-first search for the shortest failing order (in the shuttle build) |
+//! | [`graph`] | the complete state graph of a variant, as data |
 //! | [`report`] | what a child says |
 //! | [`scenarios`], [`show`] | the scenarios of `loom-tests`, which the CLI runs as well; tables |
 //!
@@ -21,6 +22,7 @@
 pub mod children;
 pub mod committed;
 pub mod explore;
+pub mod graph;
 pub mod published;
 pub mod race;
 pub mod races;

@@ -176,12 +176,14 @@ fn log() -> MutexGuard<'static, Log> {
 }
 
 fn on() -> bool {
+    // Ordering: Relaxed: an execution runs on one thread of the machine.
     ON.load(Ordering::Relaxed)
 }
 
 /// Forgets everything and records from here on.
 pub fn start() {
     *log() = Log::default();
+    // Ordering: Relaxed, as in `on`.
     ON.store(true, Ordering::Relaxed);
 }
 
@@ -199,6 +201,7 @@ pub fn restart() {
 
 /// Records nothing any more; what was recorded stays.
 pub fn stop() {
+    // Ordering: Relaxed, as in `on`.
     ON.store(false, Ordering::Relaxed);
 }
 

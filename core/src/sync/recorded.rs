@@ -39,6 +39,7 @@ macro_rules! atomic {
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $value {
                 self.about_to(Op::Load, 0);
+                // Ordering: the caller's.
                 let seen = self.0.load(order);
                 after(Op::Load, Some(Self::number(seen)), Self::number(seen));
                 seen
@@ -48,6 +49,7 @@ macro_rules! atomic {
             #[track_caller]
             pub fn store(&self, value: $value, order: Ordering) {
                 self.about_to(Op::Store, Self::number(value));
+                // Ordering: the caller's.
                 self.0.store(value, order);
                 after(Op::Store, None, Self::number(value));
             }
@@ -56,6 +58,7 @@ macro_rules! atomic {
             #[track_caller]
             pub fn swap(&self, value: $value, order: Ordering) -> $value {
                 self.about_to(Op::Update, Self::number(value));
+                // Ordering: the caller's.
                 let seen = self.0.swap(value, order);
                 after(Op::Update, Some(Self::number(seen)), Self::number(value));
                 seen
@@ -75,6 +78,7 @@ macro_rules! atomic {
                 failure: Ordering,
             ) -> Result<$value, $value> {
                 self.about_to(Op::Exchange(false), Self::number(new));
+                // Ordering: the caller's.
                 let found = self.0.compare_exchange(current, new, success, failure);
                 Self::exchanged(found, new);
                 found
@@ -94,6 +98,7 @@ macro_rules! atomic {
                 failure: Ordering,
             ) -> Result<$value, $value> {
                 self.about_to(Op::Exchange(false), Self::number(new));
+                // Ordering: the caller's.
                 let found = self.0.compare_exchange_weak(current, new, success, failure);
                 Self::exchanged(found, new);
                 found
@@ -124,6 +129,7 @@ macro_rules! bits {
             #[track_caller]
             pub fn fetch_or(&self, value: $value, order: Ordering) -> $value {
                 self.about_to(Op::Update, Self::number(value));
+                // Ordering: the caller's.
                 let seen = self.0.fetch_or(value, order);
                 after(Op::Update, Some(Self::number(seen)), Self::number(seen | value));
                 seen
@@ -133,6 +139,7 @@ macro_rules! bits {
             #[track_caller]
             pub fn fetch_and(&self, value: $value, order: Ordering) -> $value {
                 self.about_to(Op::Update, Self::number(value));
+                // Ordering: the caller's.
                 let seen = self.0.fetch_and(value, order);
                 after(Op::Update, Some(Self::number(seen)), Self::number(seen & value));
                 seen
@@ -157,6 +164,7 @@ macro_rules! counts {
             #[track_caller]
             pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                 self.about_to(Op::Update, Self::number(value));
+                // Ordering: the caller's.
                 let seen = self.0.fetch_add(value, order);
                 after(Op::Update, Some(Self::number(seen)), Self::number(seen.wrapping_add(value)));
                 seen
@@ -166,6 +174,7 @@ macro_rules! counts {
             #[track_caller]
             pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                 self.about_to(Op::Update, Self::number(value));
+                // Ordering: the caller's.
                 let seen = self.0.fetch_sub(value, order);
                 after(Op::Update, Some(Self::number(seen)), Self::number(seen.wrapping_sub(value)));
                 seen

@@ -60,6 +60,14 @@ enum Command {
         #[command(flatten)]
         what: What,
     },
+    /// Makes the state graph.
+    Graph {
+        #[command(flatten)]
+        what: What,
+        /// No more states than this.
+        #[arg(long, default_value_t = 20_000)]
+        most: usize,
+    },
     /// Explores under loom.
     Loom {
         #[command(flatten)]
@@ -87,6 +95,7 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Prove { what, bound, most } => (what, Task::Prove(bound, most)),
         Command::Follow { what, turns } => (what, Task::Follow(serde_json::from_str(&turns)?)),
         Command::Step { what } => (what, Task::Step),
+        Command::Graph { what, most } => (what, Task::Graph(most)),
         Command::Loom { what, bound, order } => (what, Task::Loom(bound, order)),
     };
     let (race, variant) = explore::select(&what.race, &what.variant)?;

@@ -3,6 +3,7 @@
 //! For: variants that break by the order of steps, and the repaired ones. Weak memory is loom's business. One process
 //! runs one of these at a time, because the record and what broke are kept beside the checker.
 
+mod graph;
 mod scheduler;
 pub mod watch;
 
@@ -18,6 +19,7 @@ use shuttle::{Config, FailurePersistence, Runner};
 
 use crate::race::{Stage, Variant, curtain};
 use crate::report::{Broken, Failure, Finding, Turn};
+pub use graph::graph;
 pub use scheduler::{Candidate, Mode};
 use scheduler::{Scheduler, Search};
 
