@@ -76,10 +76,17 @@ pub fn intent(log: &Log, intent: &Intent) -> Option<String> {
 fn first_values(log: &Log) -> BTreeMap<usize, u64> {
     let mut values = log.values.clone();
     for named in &log.cells {
-        let first = log.steps.iter().find(|step| step.cell == named.cell && step.op != Op::Note);
-        values.entry(named.cell).or_insert_with(|| first.and_then(|step| step.seen).unwrap_or(0));
+        values.entry(named.cell).or_insert_with(|| first_value(log, named.cell));
     }
     values
+}
+
+/// What the first step found; where that was a store, what a later load found and no step had left; else nothing.
+fn first_value(log: &Log, cell: usize) -> u64 {
+    let steps = || log.steps.iter().filter(|step| step.cell == cell && step.op != Op::Note);
+    let left = |value: &u64| steps().any(|step| !step.op.only_reads() && step.left == *value);
+    let first = steps().next().and_then(|step| step.seen);
+    first.or_else(|| steps().filter_map(|step| step.seen).find(|seen| !left(seen))).unwrap_or(0)
 }
 
 fn staleness(history: &[(usize, u64)], seen: u64) -> Option<Stale> {
