@@ -185,11 +185,11 @@ macro_rules! counts {
 
 atomic!(
     /// A `bool`.
-    AtomicBool, bool, [], |value| u64::from(value)
+    AtomicBool, bool, [], u64::from
 );
 atomic!(
     /// A `u32`.
-    AtomicU32, u32, [], |value| u64::from(value)
+    AtomicU32, u32, [], u64::from
 );
 atomic!(
     /// A `u64`.
