@@ -11,6 +11,9 @@
 //! | `--cfg tsan` | `std`, with locks and reference counts that ThreadSanitizer sees through; nightly Rust |
 //! | `--cfg shuttle` | shuttle: sequentially consistent interleavings, DFS, PCT, random |
 //!
+//! In the checked builds each operation can be written down by `record`, behind the checkers' back, so that an
+//! execution can be shown as a timeline.
+//!
 //! # What the back ends do not see
 //!
 //! The protocol is written so that none of these matters; `loom-tests/tests/litmus.rs` pins each of them.
@@ -49,11 +52,10 @@ pub mod atomic {
     #[cfg(not(any(loom, shuttle)))]
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-    #[cfg(loom)]
-    pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-
-    #[cfg(shuttle)]
-    pub use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+    #[cfg(any(loom, shuttle))]
+    pub use super::recorded::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+    #[cfg(any(loom, shuttle))]
+    pub use std::sync::atomic::Ordering;
 }
 
 /// Threads that the checkers schedule.
@@ -68,8 +70,12 @@ pub mod thread {
     pub use shuttle::thread::{JoinHandle, spawn, yield_now};
 }
 
-#[cfg(loom)]
-pub use loom::cell::UnsafeCell;
+#[cfg(any(loom, shuttle))]
+pub mod record;
+#[cfg(any(loom, shuttle))]
+mod recorded;
+#[cfg(any(loom, shuttle))]
+pub use recorded::UnsafeCell;
 
 /// A cell whose accesses the checker sees.
 ///
@@ -84,11 +90,11 @@ pub use loom::cell::UnsafeCell;
 /// cell.with_mut(|value| unsafe { *value += 1 });
 /// cell.with(|value| assert_eq!(unsafe { *value }, 2));
 /// ```
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[derive(Debug, Default)]
 pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 impl<T> UnsafeCell<T> {
     /// A cell that holds `value`.
     pub fn new(value: T) -> Self {
@@ -113,6 +119,21 @@ impl<T> UnsafeCell<T> {
 /// Poisoning has nothing to say here: every critical section of this crate leaves its data whole at each
 /// point where it can unwind.
 #[inline]
+#[cfg_attr(any(loom, shuttle), track_caller)]
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    #[cfg(any(loom, shuttle))]
+    record::before(record::Op::Lock, std::ptr::from_ref(mutex).addr(), 0, 0);
+    let guard = mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    #[cfg(any(loom, shuttle))]
+    record::after(record::Op::Lock, None, 0);
+    guard
+}
+
+/// Names the next operation of this thread, for the timelines of the checked builds. Nothing in the build that ships.
+#[inline(always)]
+pub(crate) fn label(name: &'static str) {
+    #[cfg(any(loom, shuttle))]
+    record::label(name);
+    #[cfg(not(any(loom, shuttle)))]
+    let _ = name;
 }

@@ -25,6 +25,7 @@ use crate::plan::{Build, Plan};
 use crate::record::root;
 use crate::report::Report;
 use crate::scenario::Order;
+use crate::timeline::Timeline;
 
 /// The exit status of a run that failed and said so.
 pub const FAILED: i32 = 101;
@@ -67,6 +68,14 @@ impl Run {
         match &self.end {
             End::Passed(report) => Ok(report),
             _ => Err(self.failure()),
+        }
+    }
+
+    /// How it came to its failure, if that was recorded.
+    pub fn timeline(&self) -> Option<&Timeline> {
+        match &self.end {
+            End::Failed(report) => report.timeline.as_ref(),
+            _ => None,
         }
     }
 
@@ -144,8 +153,27 @@ impl Driver {
     ///
     /// When the child cannot be started or did not do what it was asked.
     pub fn run(&self, model: &str, order: Order, plan: Plan, limit: Duration) -> anyhow::Result<Run> {
+        self.run_recorded(model, order, plan, limit, false)
+    }
+
+    /// As [`run`](Self::run), and with `timeline` a failing run says how it came to that.
+    ///
+    /// # Errors
+    ///
+    /// When the child cannot be started or did not do what it was asked.
+    pub fn run_recorded(
+        &self,
+        model: &str,
+        order: Order,
+        plan: Plan,
+        limit: Duration,
+        timeline: bool,
+    ) -> anyhow::Result<Run> {
         let mut command = self.command();
         command.args(["run", model, order.name(), &plan.to_string()]);
+        if timeline {
+            command.arg("--timeline");
+        }
         let Output { status, stdout, stderr } = watched(&mut command, limit, self.asleep)?;
         let report = stdout.lines().last().and_then(|line| serde_json::from_str::<Report>(line).ok());
         let end = match (status, report) {

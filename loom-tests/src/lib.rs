@@ -15,6 +15,8 @@
 //! | [`report`] | what one run showed, as one line of JSON |
 //! | [`record`] | the committed files: `scenarios.toml`, `deep.toml`, `guards.toml` |
 //! | [`verdict`] | compares what was seen with what is committed |
+//! | [`recording`] | names for cells, threads and happenings, so that an execution can be shown |
+//! | [`timeline`] | an execution as a table: one column a thread, one row a step |
 //! | [`selftest`] | scenarios that are wrong on purpose, for the tests of this harness |
 //!
 //! A model is a scenario with one of its runners. Each run of a model is its own process, so that a
@@ -28,12 +30,14 @@ pub mod checker;
 pub mod driver;
 pub mod plan;
 pub mod record;
+pub mod recording;
 pub mod report;
 pub mod rig;
 pub mod scenario;
 pub mod scenarios;
 pub mod selftest;
 mod share;
+pub mod timeline;
 pub mod verdict;
 
 pub use scenarios::all;

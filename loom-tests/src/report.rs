@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::timeline::Timeline;
+
 /// One run of one model in one spawn order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
@@ -25,4 +27,7 @@ pub struct Report {
     pub seconds: f64,
     /// Why the run failed, if it did.
     pub failure: Option<String>,
+    /// How it came to that, if it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
 }

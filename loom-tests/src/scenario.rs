@@ -4,6 +4,8 @@
 
 use pollproof::sync::thread;
 
+use crate::recording;
+
 /// Which runner the serial section of a scenario uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Runner {
@@ -136,14 +138,17 @@ impl Setup {
     /// With the panic of a role, if one panicked.
     pub fn race(&self, main: impl FnOnce(), roles: Vec<Role>) {
         let gate = Gate::new(roles.len() + 1);
-        let mut spawned: Vec<_> = roles;
+        let mut spawned: Vec<_> = ["1", "2", "3", "4", "5"].into_iter().zip(roles).collect();
+        recording::restart();
+        recording::name_thread("main");
         if self.order == Order::Reverse {
             spawned.reverse();
         }
         let handles: Vec<_> = spawned
             .into_iter()
-            .map(|role| {
+            .map(|(name, role)| {
                 thread::spawn(move || {
+                    recording::name_thread(name);
                     gate.pass();
                     role();
                 })

@@ -6,6 +6,7 @@
 use pollproof::sync::atomic::{AtomicU32, Ordering};
 use pollproof::sync::{Mutex, UnsafeCell, lock};
 
+use crate::recording::{self, Shown};
 use crate::scenario::{Role, Runner, Scenario, Setup};
 use crate::share::share;
 
@@ -32,6 +33,7 @@ const fn toy(name: &'static str, race: bool, body: fn(&Setup) -> String) -> Scen
 /// A load and a store instead of an addition: one of the two can be lost.
 fn lost_update(setup: &Setup) -> String {
     let counter = share(AtomicU32::new(0));
+    recording::name(&*counter, "counter", Shown::Number);
     let bump = |counter: &AtomicU32| counter.store(counter.load(Ordering::Acquire) + 1, Ordering::Release);
     let (mine, other) = (counter.clone(), counter.clone());
     let roles: Vec<Role> = vec![Box::new(move || bump(&other))];

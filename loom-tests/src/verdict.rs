@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::driver::Driver;
+use crate::driver::{Driver, End};
 use crate::plan::{Bound, Build, Plan};
 use crate::record::{ModelRecord, Scenarios, ShuttleRecord};
 use crate::report::Report;
 use crate::scenario::{Model, Order};
+use crate::timeline::draw::draw;
 
 /// Repeats of a model on plain threads, both spawn orders together.
 pub const REPEATS: u64 = 10_000;
@@ -103,7 +104,15 @@ pub fn check_repeats(
         match run.passed() {
             Ok(report) if report.executions == 0 => verdict.problems.push(format!("{plan} ran no execution")),
             Ok(report) => reports.push(report.clone()),
-            Err(failure) => verdict.problems.push(failure),
+            Err(failure) => {
+                // The same run once more, with its steps recorded: a checker fails in the same execution again.
+                let mut shown = String::new();
+                if build != Build::Std && matches!(run.end, End::Failed(_)) {
+                    let again = driver.run_recorded(&verdict.id, order, plan, LIMIT, true)?;
+                    shown = again.timeline().map(|timeline| format!("\n{}", draw(timeline, false))).unwrap_or_default();
+                }
+                verdict.problems.push(failure + &shown);
+            }
         }
     }
     verdict.executions = reports.iter().map(|report| report.executions).collect();

@@ -64,6 +64,33 @@ fn an_assertion_that_fails_is_reported_with_its_execution() {
     assert!(report.failure.as_ref().unwrap().contains("an update was lost"), "{report:?}");
 }
 
+/// The update that is lost, step by step: both roles load 0, and both store 1.
+#[test]
+#[cfg(any(loom, shuttle))]
+fn a_failure_is_shown_step_by_step_when_it_is_recorded() {
+    let run = |recorded| driver().run_recorded("selftest-assertion", Order::Forward, plan(), LIMIT, recorded).unwrap();
+    assert!(run(false).timeline().is_none());
+    let run = run(true);
+    let timeline = run.timeline().unwrap();
+    let texts: Vec<&str> = timeline.rows.iter().map(|row| row.text.as_str()).collect();
+    let twice = |text: &str| texts.iter().filter(|found| **found == text).count() == 2;
+    assert!(twice("load counter: 0") && twice("store counter = 1"), "{texts:?}");
+    let mut threads: Vec<&str> = timeline.rows.iter().map(|row| timeline.threads[row.thread].as_str()).collect();
+    threads.sort_unstable();
+    threads.dedup();
+    assert_eq!(threads, ["1", "main"]);
+    assert!(texts.last().unwrap().contains("an update was lost"), "{texts:?}");
+}
+
+#[test]
+#[cfg(any(loom, shuttle))]
+fn the_verdict_on_a_failing_model_has_its_timeline() {
+    let mut record = record("selftest-lost-update");
+    record.id = "selftest-assertion".to_owned();
+    let found = problems("selftest-assertion", record);
+    assert!(found.iter().any(|problem| problem.contains("store counter = 1")), "{found:?}");
+}
+
 #[test]
 #[cfg(any(loom, shuttle))]
 fn an_assertion_that_somebody_catches_is_reported_all_the_same() {

@@ -1,13 +1,39 @@
-//! What the `race` CLI knows: the checked scenarios of `pollproof`, and how to show what each of them said.
+//! The race atlas: every race that this kind of event core is known for, broken and repaired, and the `race` CLI.
 //!
-//! For: people who want to see the checks run. Not for: checking; that is the business of `loom-tests`,
-//! whose models run as child processes.
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`races`] | the races, one file each |
+//! | [`race`] | what a race is; what its file may use |
+//! | [`published`] | the vocabulary of the published document, which transcriptions are written in |
+//! | [`explore`] | carries out one exploration, in a child process |
+//! | `search` | the depth-first search for the shortest failing order (in the shuttle build) |
+//! | [`graph`] | the complete state graph of a variant, as data |
+//! | [`report`] | what a child says |
+//! | [`scenarios`], [`show`] | the scenarios of `loom-tests`, which the CLI runs as well; tables |
+//!
+//! `models/README.md` says how to add a race.
 #![deny(missing_docs)]
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "a command-line tool around the checkers, never inside one"
+    reason = "around the checkers, never inside one; what races use of the facade they take from `pollproof::sync`"
 )]
 
+pub mod children;
+pub mod committed;
+pub mod explore;
+pub mod graph;
+pub mod published;
+pub mod race;
+pub mod races;
+pub mod report;
+pub mod run;
 pub mod scenarios;
+#[cfg(shuttle)]
+pub mod search;
+pub mod selftest;
 pub mod show;
+pub mod spec;
+#[cfg(shuttle)]
+mod step;
+pub mod tell;

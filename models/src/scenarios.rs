@@ -18,14 +18,17 @@ use crate::show::{bar, table};
 /// When a name selects none.
 pub fn select(names: &[String]) -> anyhow::Result<Vec<Model>> {
     let all = models(loom_tests::all());
-    let hit = |model: &Model, name: &String| *name == model.scenario.name || *name == model.id();
     for name in names {
         ensure!(
             all.iter().any(|model| hit(model, name)),
-            "there is no scenario `{name}`; `cargo race list` shows them all"
+            "there is no race and no scenario `{name}`; `cargo race list` shows them all"
         );
     }
     Ok(all.into_iter().filter(|model| names.is_empty() || names.iter().any(|name| hit(model, name))).collect())
+}
+
+fn hit(model: &Model, name: &str) -> bool {
+    name == model.scenario.name || name == model.id()
 }
 
 /// Prints every scenario with its clauses and its sentence.

@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
     Step { name: "test", what: "unit, doc, reactor tests; the models on plain threads", run: || test(Build::Std) },
     Step { name: "test-loom", what: "every model under loom", run: || test(Build::Loom) },
     Step { name: "test-shuttle", what: "every model under shuttle", run: || test(Build::Shuttle) },
+    Step { name: "races", what: "every race of the atlas, broken and repaired", run: races },
     Step { name: "tsan", what: "every model on plain threads under ThreadSanitizer", run: sanitize::models },
     Step { name: "tsan-sockets", what: "the behaviours, over sockets, under ThreadSanitizer", run: sanitize::sockets },
     Step { name: "guards", what: "each guard is needed by the model that guards.toml names", run: drop_guards },
@@ -141,6 +142,11 @@ fn msrv() -> anyhow::Result<Ended> {
 
 fn test(build: Build) -> anyhow::Result<Ended> {
     succeed(cargo(build).env("POLLPROOF_BUILD", build.name()).args(["test", "--workspace", "--release"]))
+}
+
+fn races() -> anyhow::Result<Ended> {
+    let race = ["run", "--quiet", "--package", "pollproof-models", "--bin", "race", "--"];
+    succeed(plain_cargo().args(race).args(["run", "--only", "races"]))
 }
 
 fn drop_guards() -> anyhow::Result<Ended> {

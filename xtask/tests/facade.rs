@@ -116,8 +116,36 @@ fn each_word_is_changed_by_one_operation_of_a_kind_in_one_file() {
     }
 }
 
+/// Names of transitions that are not those of their functions.
+fn misnamed(text: &str) -> Vec<String> {
+    let mut function = "";
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim_start) {
+        if let Some(rest) = line.split_once("fn ").filter(|_| !is_comment(line)).map(|(_, rest)| rest) {
+            function = rest.split('(').next().unwrap_or_default();
+        }
+        for call in ["self.set(\"", "self.clear(\""] {
+            if let Some(name) = line.split(call).nth(1).and_then(|rest| rest.split('"').next())
+                && name != function
+            {
+                found.push(format!("{name} in {function}"));
+            }
+        }
+    }
+    found
+}
+
+/// Timelines call each transition by its name, as SPEC.md does.
+#[test]
+fn every_transition_goes_by_the_name_of_its_function() {
+    let (_, text) = files("core/src/protocol").into_iter().find(|(path, _)| path.ends_with("transitions.rs")).unwrap();
+    assert!(text.matches("self.set(\"").count() > 20);
+    assert_eq!(misnamed(&text), Vec::<String>::new());
+}
+
 #[test]
 fn the_checks_bite() {
+    assert_eq!(misnamed("fn take(&self) {\n self.set(\"release\", TASK)"), ["release in take"]);
     assert_eq!(forbidden("pub use std::sync::Mutex as Lock;").len(), 1);
     assert_eq!(forbidden("// std::sync::Mutex in prose").len(), 0);
     assert_eq!(without_reason("word.fetch_or(1, AcqRel)", ATOMIC, "// Ordering:").len(), 1);

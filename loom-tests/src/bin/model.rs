@@ -35,6 +35,9 @@ enum Command {
         order: Order,
         /// loom:BOUND, dfs:MOST, random:SCHEDULES:SEED, pct:SCHEDULES:SEED or threads:REPEATS.
         plan: Plan,
+        /// Records the steps of each execution, and shows those of the failing one.
+        #[arg(long)]
+        timeline: bool,
     },
 }
 
@@ -52,8 +55,8 @@ fn act(command: Command) -> anyhow::Result<()> {
     match command {
         Command::List => models(all()).iter().for_each(|model| println!("{}", model.id())),
         Command::Sites => sites()?,
-        Command::Run { model, order, plan } => {
-            let report = checker::run(find(&model)?, order, plan)?;
+        Command::Run { model, order, plan, timeline } => {
+            let report = checker::run(find(&model)?, order, plan, timeline)?;
             println!("{}", serde_json::to_string(&report)?);
         }
     }

@@ -28,16 +28,28 @@ use std::time::Instant;
 use anyhow::ensure;
 
 use crate::plan::{Build, Plan};
+use crate::recording;
 use crate::report::Report;
 use crate::scenario::{Model, Order, Setup};
 use tally::Tally;
+
+/// Explores any `execution` as `plan` says; returns whether a search saw all that it was asked to see.
+///
+/// # Errors
+///
+/// When this build cannot carry out `plan`.
+pub fn explore(plan: Plan, execution: impl Fn() + Send + Sync + 'static) -> anyhow::Result<bool> {
+    backend::explore(plan, execution)
+}
 
 /// Runs `model` as `plan` says. `resume_unwind` apart, any panic ends the process with a failed report.
 ///
 /// # Errors
 ///
 /// When this build cannot carry out `plan`.
-pub fn run(model: Model, order: Order, plan: Plan) -> anyhow::Result<Report> {
+///
+/// With `timeline`, the steps of each execution are recorded, and a failed report has those of its own.
+pub fn run(model: Model, order: Order, plan: Plan, timeline: bool) -> anyhow::Result<Report> {
     ensure!(
         Build::CURRENT.carries_out(plan.build()),
         "plan {plan} needs the {} build, this is the {} build",
@@ -53,6 +65,7 @@ pub fn run(model: Model, order: Order, plan: Plan) -> anyhow::Result<Report> {
         outcomes: BTreeSet::new(),
         seconds: 0.0,
         failure: None,
+        timeline: None,
     };
     let tally = Tally::start(report.clone());
     let started = Instant::now();
@@ -60,6 +73,9 @@ pub fn run(model: Model, order: Order, plan: Plan) -> anyhow::Result<Report> {
     let body = model.scenario.body;
     let complete = backend::explore(plan, move || {
         tally.begin();
+        if timeline {
+            recording::start();
+        }
         tally.end(body(&setup));
     })?;
     let (executions, outcomes) = tally.finish();
@@ -80,6 +96,7 @@ mod tally {
     use std::time::Instant;
 
     use crate::report::Report;
+    use crate::timeline::Timeline;
 
     static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
     static OUTCOMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -119,6 +136,21 @@ mod tally {
         OUTCOMES.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What led to the failure, if it was recorded.
+    fn timeline(what: &str) -> Option<Timeline> {
+        #[cfg(any(loom, shuttle))]
+        {
+            let mut timeline = crate::timeline::of_record();
+            timeline.break_at_the_end(what.lines().next().unwrap_or_default().to_owned());
+            (timeline.rows.len() > 1).then_some(timeline)
+        }
+        #[cfg(not(any(loom, shuttle)))]
+        {
+            let _ = what;
+            None
+        }
+    }
+
     /// The hook: prints the report of the failed run and ends the process.
     fn fail(blank: &Report, started: Instant, info: &PanicHookInfo<'_>) {
         let what = info.payload_as_str().unwrap_or("a panic without a message");
@@ -128,6 +160,7 @@ mod tally {
             outcomes: OUTCOMES.try_lock().map(|set| set.clone()).unwrap_or_default(),
             seconds: started.elapsed().as_secs_f64(),
             failure: Some(format!("{what}{place}")),
+            timeline: timeline(what),
             ..blank.clone()
         };
         eprintln!(

@@ -13,6 +13,7 @@ use pollproof::sync::atomic::Ordering;
 use pollproof::sync::{lock, thread};
 
 use super::{Serial, World};
+use crate::recording;
 use crate::scenario::Runner;
 
 /// How many serial sections of one scenario are handed to tasks.
@@ -91,6 +92,7 @@ impl Effects for World {
 
     fn register(&self) -> bool {
         self.use_fd();
+        recording::label("EPOLL_CTL_ADD");
         let mut kernel = self.kernel();
         kernel.registered = true;
         kernel.modify((true, false, false));
@@ -248,6 +250,7 @@ impl Effects for World {
 
     fn read(&self, _owner: bool) -> Input {
         self.use_fd();
+        recording::label("read(2)");
         let input = self.kernel().read();
         if input == Input::Data {
             // Safety: under READING (N3).
@@ -287,6 +290,7 @@ impl Effects for World {
 
     fn deregister(&self) {
         self.use_fd();
+        recording::label("EPOLL_CTL_DEL");
         let mut kernel = self.kernel();
         assert!(kernel.registered, "a DEL of what is not registered");
         kernel.registered = false;
@@ -311,6 +315,7 @@ impl Effects for World {
         let queued = self.inner.queued.load(Ordering::Acquire);
         // Safety: under OUT (O2).
         self.inner.consumer.with_mut(|taken| unsafe {
+            recording::label("write(2)");
             let Some(took) = self.kernel().write(queued - *taken) else { return Sent::Failed };
             *taken += took;
             // Ordering: Release, partner: the Acquire of `sent`.
@@ -334,6 +339,7 @@ impl Effects for World {
         let wanted = (readable, writable, edge);
         // Safety: under MOD (I1).
         let old = self.inner.mask.with_mut(|mask| unsafe { std::mem::replace(&mut *mask, wanted) });
+        recording::label("EPOLL_CTL_MOD");
         let mut kernel = self.kernel();
         // ENOENT otherwise: a MOD that was under way when the DEL came, which changes nothing.
         if kernel.registered && old != wanted {

@@ -37,6 +37,7 @@ use pollproof::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pollproof::sync::thread::JoinHandle;
 use pollproof::sync::{Mutex, UnsafeCell};
 
+use crate::recording::{self, Shown};
 use crate::scenario::{Runner, Setup};
 use crate::{Shared, share};
 use kernel::Kernel;
@@ -180,6 +181,9 @@ impl World {
             own: 0,
             who: '0',
         };
+        recording::name(&world.inner.word, "word", Shown::Bits(word::NAMES));
+        recording::name(&world.inner.marks, "marks", Shown::Hidden);
+        recording::name(&world.inner.system_calls, "system calls", Shown::Hidden);
         for id in 0..user.callbacks {
             world.add_close_callback(id);
         }
@@ -231,6 +235,15 @@ impl World {
     }
 
     fn event(&self, name: impl std::fmt::Display) {
+        let name = name.to_string();
+        recording::label(match name.as_str() {
+            "connect" => "OnConnect",
+            "request" => "OnRequest",
+            "disconnect" => "OnDisconnect",
+            "close" => "close callbacks",
+            "send" => "send",
+            _ => "another OnRequest",
+        });
         let at = self.mark();
         self.record().events.push((at, format!("{name}@{}", self.who)));
     }

@@ -12,6 +12,7 @@ use pollproof::sync::lock;
 
 use super::World;
 use super::kernel::Event;
+use crate::recording;
 use crate::scenario::Role;
 
 impl World {
@@ -66,23 +67,27 @@ impl World {
 
     /// The peer sends a segment; nobody looks yet.
     pub fn peer_sends(&self) {
+        recording::label("the peer sends");
         self.kernel().inbox += 1;
     }
 
     /// The peer sends a segment, and a poller reports it.
     pub fn data(&self) {
+        recording::label("the peer sends");
         self.kernel().inbox += 1;
         self.poll();
     }
 
     /// The peer shuts down its writing side, and a poller reports it.
     pub fn eof(&self) {
+        recording::label("the peer half-closes");
         self.kernel().eof = true;
         self.poll();
     }
 
     /// The peer is gone, and a poller reports it.
     pub fn hup(&self) {
+        recording::label("the peer hangs up");
         self.kernel().gone = true;
         self.poll();
     }
@@ -98,6 +103,7 @@ impl World {
     pub fn poll(&self) -> bool {
         let mut any = self.serve_queue();
         loop {
+            recording::label("epoll_wait");
             let Some(event) = self.kernel().poll() else { return any };
             any = true;
             let sent = event.writable && output::writable(self);
@@ -129,6 +135,7 @@ impl World {
 
     /// One event, and no second look.
     pub fn event_once(&self) {
+        recording::label("epoll_wait");
         let event = self.kernel().poll();
         if let Some(event) = event {
             self.poll_in(event);

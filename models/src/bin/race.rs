@@ -1,17 +1,24 @@
-//! `cargo race`: runs the checked scenarios and says what each of them showed.
+//! `cargo race`: runs the races of the atlas and the checked scenarios, and says what each of them showed.
 //!
 //! A plain driver: it links no checker. What it needs under a cfg it builds with cargo, into a target
 //! directory of its own, and runs as child processes.
 
-use std::process::ExitCode;
+use std::io::IsTerminal as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{ExitCode, Stdio};
 
-use clap::{Parser, Subcommand};
-use pollproof_models::scenarios;
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use pollproof_models::children::Children;
+use pollproof_models::race::{Checkers, Race};
+use pollproof_models::races::{self, RACES};
+use pollproof_models::run::{self, Case};
+use pollproof_models::{scenarios, tell};
 
-/// Every interleaving of every scenario, checked by loom.
+/// The race atlas: every known race, broken and repaired, and every scenario of the protocol's own checks.
 ///
-/// Without a command: `run`. Exit status 0 if every verdict is as expected, 1 if one is not, 2 if the
-/// scenarios could not be run.
+/// Without a command: `run`. Exit status 0 if every verdict is as expected, 1 if one is not, 2 if something
+/// could not be run.
 #[derive(Parser)]
 #[command(name = "cargo race", version)]
 struct Arguments {
@@ -24,22 +31,44 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lists the scenarios, their clauses and what they check.
+    /// Lists the races and the scenarios.
     List,
-    /// Runs scenarios under loom.
+    /// Runs races, as published and as repaired, and scenarios.
     Run {
-        /// Names as `list` prints them; all if none is given.
+        /// Names or ids as `list` prints them; all if none is given.
         names: Vec<String>,
+        /// Only the races, or only the scenarios.
+        #[arg(long)]
+        only: Option<Kind>,
+        /// Writes the counts of the races to models/races.toml instead of comparing with it.
+        #[arg(long)]
+        record: bool,
     },
+    /// Tells a race: its story, the shortest way into it, and the repaired version under the same schedule.
+    Show {
+        /// The name or the id.
+        name: String,
+    },
+    /// You are the scheduler: choose who goes next.
+    Step {
+        /// The name or the id.
+        name: String,
+        /// Which variant; the published one if this is not given.
+        #[arg(long)]
+        variant: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Races,
+    Scenarios,
 }
 
 fn main() -> ExitCode {
     let Arguments { command, json } = Arguments::parse();
-    let good = match command.unwrap_or(Command::Run { names: Vec::new() }) {
-        Command::List => scenarios::list().map(|()| true),
-        Command::Run { names } => scenarios::select(&names).and_then(|selected| scenarios::run(&selected, json)),
-    };
-    match good {
+    let nothing = Command::Run { names: Vec::new(), only: None, record: false };
+    match act(command.unwrap_or(nothing), json) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -47,4 +76,69 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn act(command: Command, json: bool) -> anyhow::Result<bool> {
+    let mut out = std::io::stdout();
+    match command {
+        Command::List => {
+            tell::list(&mut out)?;
+            scenarios::list()?;
+            Ok(true)
+        }
+        Command::Run { names, only, record } => run(&names, only, record, json),
+        Command::Show { name } => {
+            let race = race(&name)?;
+            let colours = out.is_terminal();
+            let with_loom = race.variants.iter().any(|variant| variant.by == Checkers::Loom);
+            tell::show(&mut out, &build(with_loom)?, race, colours)?;
+            Ok(true)
+        }
+        Command::Step { name, variant } => {
+            let race = race(&name)?;
+            let name = variant.as_deref().unwrap_or("published");
+            let variant = race.variant(name).or_else(|| race.variants.first().filter(|_| variant.is_none()));
+            let Some(variant) = variant else {
+                let names: Vec<_> = race.variants.iter().map(|variant| variant.name).collect();
+                bail!("{} has no variant `{name}`, but {}", race.name, names.join(", "))
+            };
+            // shuttle reports each failing order on the standard error, and there are many on the way.
+            let error = build(false)?.by_hand("step", race, variant)?.stderr(Stdio::null()).exec();
+            Err(error).context("the player cannot be started")
+        }
+    }
+}
+
+fn race(name: &str) -> anyhow::Result<&'static Race> {
+    races::find(name).with_context(|| format!("there is no race `{name}`; `cargo race list` shows them all"))
+}
+
+fn build(with_loom: bool) -> anyhow::Result<Children> {
+    eprintln!("building the races (the first time takes a minute or two)");
+    Children::build(with_loom)
+}
+
+fn run(names: &[String], only: Option<Kind>, record: bool, json: bool) -> anyhow::Result<bool> {
+    let mut chosen: Vec<&'static Race> = names.iter().filter_map(|name| races::find(name)).collect();
+    let others: Vec<String> = names.iter().filter(|name| races::find(name).is_none()).cloned().collect();
+    if names.is_empty() && only != Some(Kind::Scenarios) {
+        chosen = RACES.to_vec();
+    }
+    let with_scenarios = if names.is_empty() { only != Some(Kind::Races) && !record } else { !others.is_empty() };
+    let models = if with_scenarios { scenarios::select(&others)? } else { Vec::new() };
+    let mut good = true;
+    if !chosen.is_empty() {
+        let verdicts = run::run(&build(true)?, &Case::all_of(&chosen), record)?;
+        let mut out = std::io::stdout();
+        if json {
+            verdicts.iter().for_each(|verdict| println!("{}", tell::object(verdict)));
+        } else {
+            tell::verdicts(&mut out, &verdicts)?;
+        }
+        good &= verdicts.iter().all(|verdict| verdict.problems.is_empty());
+    }
+    if !models.is_empty() {
+        good &= scenarios::run(&models, json)?;
+    }
+    Ok(good)
 }
