@@ -1,13 +1,21 @@
 //! Measurements of `pollproof`.
 //!
 //! For: what a connection and a request cost, and peers side by side on the same machine. Each measurement is a
-//! binary of its own, `cargo xtask bench NAME`; what they share is here: servers as child processes.
+//! binary of its own, `cargo xtask bench NAME`; what they share is here: servers as child
+//! processes, peers, and the generator that drives them.
 //! Not for: correctness; a benchmark asserts nothing about the protocol.
 #![deny(missing_docs)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "benchmarks, never inside a checker")]
 
 pub mod alloc;
+pub mod block;
 pub mod child;
+#[cfg(not(any(loom, shuttle)))]
+pub mod load;
+#[cfg(not(any(loom, shuttle)))]
+pub mod peers;
+#[cfg(not(any(loom, shuttle)))]
+pub mod rivals;
 
 /// The size of one message of the memory measurement, in bytes.
 pub const MESSAGE: usize = 128;

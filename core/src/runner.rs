@@ -8,8 +8,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
 use std::fmt;
+
+use crossbeam_channel::Sender;
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -18,7 +19,6 @@ use crate::protocol::process;
 use crate::protocol::word::Snapshot;
 use crate::protocol::lifecycle;
 use crate::reactor::fx::{Fx, Local};
-use crate::sync::{Arc, Mutex, lock};
 
 /// Runs tasks somewhere else than on the polling thread. See [`Builder::runner`](crate::Builder::runner).
 ///
@@ -150,8 +150,9 @@ impl fmt::Debug for Task {
     }
 }
 
-/// A pool of threads that run handlers, for handlers that are slow as a rule: a work-stealing pool of
-/// `rayon`, with the threads of its own.
+/// A pool of threads that run handlers, for handlers that are slow as a rule: one queue, oldest first, so that a
+/// connection that is always due keeps nobody out (F2). The threads end when the pool is dropped and the queue is
+/// empty.
 ///
 /// ```
 /// use pollproof::{Pool, Server};
@@ -163,12 +164,7 @@ impl fmt::Debug for Task {
 /// # Ok::<(), pollproof::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Pool {
-    threads: rayon_core::ThreadPool,
-    /// Oldest first. For each there is one job, which runs whatever is oldest by then: the pool itself prefers what
-    /// its own threads have queued, so a connection that is always due would keep the others out. (F2)
-    waiting: Arc<Mutex<VecDeque<Task>>>,
-}
+pub struct Pool(Sender<Task>);
 
 impl Pool {
     /// A pool of `threads` threads; 0 for as many as there are processors. A handler that blocks keeps its
@@ -183,22 +179,22 @@ impl Pool {
     /// # Ok::<(), pollproof::Error>(())
     /// ```
     pub fn new(threads: usize) -> Result<Self> {
-        let builder = rayon_core::ThreadPoolBuilder::new().num_threads(threads);
-        let pool = builder.thread_name(|index| format!("handler {index}")).build();
-        let threads = pool.map_err(|error| Error::Server { call: "pool", source: std::io::Error::other(error) })?;
-        Ok(Self { threads, waiting: Arc::default() })
+        let failed = |source| Error::Server { call: "pool", source };
+        let threads = if threads > 0 { threads } else { std::thread::available_parallelism().map_err(failed)?.get() };
+        let (queue, tasks) = crossbeam_channel::unbounded::<Task>();
+        for index in 0..threads {
+            let tasks = tasks.clone();
+            let thread = std::thread::Builder::new().name(format!("handler {index}"));
+            thread.spawn(move || tasks.iter().for_each(Task::run)).map_err(failed)?;
+        }
+        Ok(Self(queue))
     }
 }
 
 impl Runner for Pool {
     fn run(&self, task: Task) {
-        lock(&self.waiting).push_back(task);
-        let waiting = self.waiting.clone();
-        self.threads.spawn(move || {
-            let oldest = lock(&waiting).pop_front();
-            if let Some(task) = oldest {
-                task.run();
-            }
-        });
+        // It fails when no thread is left to receive, and there are as many as were started until this is dropped; a
+        // task that came back would close its connection.
+        let _ = self.0.send(task);
     }
 }

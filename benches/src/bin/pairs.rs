@@ -1,0 +1,15 @@
+//! The entry of `pairs.rs`, which says what it measures; a checker's build has no server to measure.
+#![deny(missing_docs)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark, never inside a checker")]
+
+#[cfg(not(any(loom, shuttle)))]
+#[path = "../pairs.rs"]
+mod measured;
+
+#[cfg(not(any(loom, shuttle)))]
+fn main() -> anyhow::Result<()> {
+    measured::main()
+}
+
+#[cfg(any(loom, shuttle))]
+fn main() {}
