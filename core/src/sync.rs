@@ -83,12 +83,14 @@ pub use recorded::UnsafeCell;
 /// Elsewhere it is [`std::cell::UnsafeCell`] behind the same two methods.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::sync::UnsafeCell;
 ///
 /// let cell = UnsafeCell::new(1);
 /// // Safety: nobody else has it.
 /// cell.with_mut(|value| unsafe { *value += 1 });
 /// cell.with(|value| assert_eq!(unsafe { *value }, 2));
+/// # }
 /// ```
 #[cfg(not(any(loom, shuttle)))]
 #[derive(Debug, Default)]

@@ -20,6 +20,7 @@ enum State<F> {
 /// A list of callbacks that is run once, from the newest to the oldest.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::close_list::CloseList;
 /// use pollproof::protocol::effects::Ran;
 ///
@@ -33,6 +34,7 @@ enum State<F> {
 /// });
 /// assert_eq!((ran, order), (2, vec!["second", "first"]));
 /// assert_eq!(list.push("too late"), Err("too late"));
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct CloseList<F>(Mutex<State<F>>);

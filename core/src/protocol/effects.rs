@@ -15,6 +15,7 @@ use super::word::Snapshot;
 /// How a call of user code ended. Effects catch panics; the protocol turns one into a close. (P1)
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::effects::Ran;
 ///
 /// fn guarded(callback: impl FnOnce() + std::panic::UnwindSafe) -> Ran {
@@ -24,6 +25,7 @@ use super::word::Snapshot;
 ///     }
 /// }
 /// assert_eq!(guarded(|| ()), Ran::Done);
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,7 @@ pub enum Ran {
 /// What one read of the fd found.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use std::io::{ErrorKind, Read};
 ///
 /// use pollproof::protocol::effects::Input;
@@ -51,6 +54,7 @@ pub enum Ran {
 /// }
 /// assert_eq!(input(&b"bytes"[..], &mut [0; 8]), Input::Data);
 /// assert_eq!(input(&b""[..], &mut [0; 8]), Input::Eof);
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,7 @@ pub enum Input {
 /// What one attempt to send found.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use std::io::{ErrorKind, Write};
 ///
 /// use pollproof::protocol::effects::Sent;
@@ -81,6 +86,7 @@ pub enum Input {
 ///     }
 /// }
 /// assert_eq!(sent(&mut [0; 4][..], b"more than four"), Sent::Partly);
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +102,7 @@ pub enum Sent {
 /// The surroundings of one connection's protocol.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use std::cell::{Cell, RefCell};
 ///
 /// use pollproof::protocol::effects::{Effects, Input, Ran, Sent};
@@ -172,6 +179,7 @@ pub enum Sent {
 ///     toy.calls.borrow()[..],
 ///     ["prepare", "connect", "request", "disconnect", "deregister", "close callbacks", "finish"],
 /// );
+/// # }
 /// ```
 pub trait Effects {
     /// The connection's word.

@@ -17,12 +17,14 @@ const WAITS: u32 = 1 << 31;
 /// How many connections there are, and whether the acceptor waits.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::gate::Gate;
 ///
 /// let gate = Gate::new();
 /// assert_eq!(gate.enter().open, 1);
 /// assert!(!gate.wait().room(1), "the acceptor waits");
 /// assert!(gate.leave(), "whoever ends the connection wakes it");
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Gate(AtomicU32);
@@ -30,10 +32,12 @@ pub struct Gate(AtomicU32);
 /// What a transition of the gate found.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::gate::Gate;
 ///
 /// let found = Gate::new().enter();
 /// assert!(found.room(2) && !found.room(1) && !found.waiting);
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use crate::mutation::guard;
 /// What a close found.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::effects::Effects;
 /// use pollproof::protocol::lifecycle::{self, Closed};
 ///
@@ -27,6 +28,7 @@ use crate::mutation::guard;
 ///         *closes += 1;
 ///     }
 /// }
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,7 @@ pub fn connect<E: Effects + ?Sized>(fx: &E) {
 /// What became of a read event.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::effects::Effects;
 /// use pollproof::protocol::interest;
 /// use pollproof::protocol::lifecycle::{self, Reading};
@@ -92,6 +95,7 @@ pub fn connect<E: Effects + ?Sized>(fx: &E) {
 ///         Reading::Data | Reading::Nothing | Reading::Closed => {}
 ///     }
 /// }
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

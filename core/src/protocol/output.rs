@@ -18,6 +18,7 @@ use crate::mutation::guard;
 /// Why a flush did not begin.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::effects::Effects;
 /// use pollproof::protocol::output::{self, Refused};
 ///
@@ -26,6 +27,7 @@ use crate::mutation::guard;
 ///     output::end_flush(fx, through);
 ///     Ok(())
 /// }
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,7 @@ pub enum Refused {
 /// handlers, which write, and would wait for that lock for ever. (O5, O6)
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::effects::Effects;
 /// use pollproof::protocol::output;
 ///
@@ -49,6 +52,7 @@ pub enum Refused {
 ///         output::end_flush(fx, through);
 ///     }
 /// }
+/// # }
 /// ```
 #[must_use]
 #[derive(Debug, Default)]

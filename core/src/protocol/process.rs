@@ -17,10 +17,12 @@ use crate::mutation::guard;
 /// What has been read, and how much of it has been consumed, in bytes since birth.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::process::Unread;
 ///
 /// let unread = Unread { produced: 100, consumed: 64 };
 /// assert_eq!(unread.produced - unread.consumed, 36);
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unread {
@@ -33,6 +35,7 @@ pub struct Unread {
 /// The owner's memory of its last call of OnRequest: when to call again. (N4)
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::process::{Progress, Unread};
 ///
 /// let mut progress = Progress::default();
@@ -44,6 +47,7 @@ pub struct Unread {
 /// // but for one more, or when nothing more will come.
 /// assert!(progress.due(Unread { produced: 11, ..half }, false));
 /// assert!(progress.due(half, true));
+/// # }
 /// ```
 #[derive(Debug, Default)]
 pub struct Progress {

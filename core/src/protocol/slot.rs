@@ -12,12 +12,14 @@ use crate::sync::{Mutex, lock};
 /// A handler on its way to the owner of the serial section.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::slot::Slot;
 ///
 /// let slot = Slot::default();
 /// assert_eq!(slot.put("a handler"), None);
 /// assert_eq!(slot.put("a newer one"), Some("a handler"));
 /// assert_eq!((slot.take(), slot.take()), (Some("a newer one"), None));
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Slot<H>(Mutex<Option<H>>);
@@ -44,6 +46,7 @@ impl<H> Slot<H> {
 /// A handler that any thread may call: cloned under the lock, called outside it. (R3)
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use std::sync::Arc;
 ///
 /// use pollproof::protocol::slot::SharedSlot;
@@ -51,6 +54,7 @@ impl<H> Slot<H> {
 /// let slot: SharedSlot<Arc<dyn Fn() -> u32 + Send + Sync>> = SharedSlot::default();
 /// slot.set(Arc::new(|| 7));
 /// assert_eq!(slot.get().map(|handler| handler()), Some(7));
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct SharedSlot<H>(Mutex<Option<H>>);

@@ -26,6 +26,7 @@ use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
 /// On cache lines of its own: the heartbeat is written for every event.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::takeover::Crew;
 ///
 /// let lead = Crew::new(1, 4).lead_of(0);
@@ -34,6 +35,7 @@ use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
 /// assert_eq!(lead.pulse() % 2, 1, "odd while it is at work");
 /// lead.rest();
 /// assert_eq!(lead.pulse() % 2, 0);
+/// # }
 /// ```
 #[derive(Debug)]
 #[repr(align(128))]
@@ -112,9 +114,11 @@ impl Lead {
 /// What the watchdog makes of a heartbeat.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::takeover::{Pulse, Watch};
 ///
 /// assert_eq!(Watch::default().look(0), Pulse::Resting);
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +134,7 @@ pub enum Pulse {
 /// The watchdog's memory of one lead. Pure: how far apart two looks are is its caller's business.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::takeover::{Pulse, Watch};
 ///
 /// let mut watch = Watch::default();
@@ -139,6 +144,7 @@ pub enum Pulse {
 /// }
 /// assert_eq!(watch.look(1), Pulse::Stuck, "the same beat, and odd");
 /// assert_eq!(watch.look(3), Pulse::Moving);
+/// # }
 /// ```
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -167,6 +173,7 @@ impl Watch {
 /// What became of the wish to replace a leading thread.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::takeover::{Crew, Succession};
 ///
 /// let crew = Crew::new(1, 1);
@@ -174,6 +181,7 @@ impl Watch {
 /// let lead = crew.lead_of(0);
 /// assert_eq!(crew.succeed(&lead, || true), Succession::NoSpare, "one thread is all that it may have");
 /// assert!(!lead.is_over());
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,12 +197,14 @@ pub enum Succession {
 /// How a spare thread's sleep ended.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::takeover::{Crew, Slept};
 ///
 /// let crew = Crew::new(1, 4);
 /// crew.start(0, |_| Ok::<_, ()>(())).unwrap();
 /// // A thread comes back from its lead, waits in vain, and leaves.
 /// assert!(crew.next(false, |_, roster| (roster, Slept::Enough)).is_none());
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +218,7 @@ pub enum Slept {
 /// Who is there. Opaque; see [`Crew::next`].
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::takeover::{Roster, Slept};
 /// use pollproof::sync::{Condvar, MutexGuard};
 ///
@@ -215,6 +226,7 @@ pub enum Slept {
 /// fn sleep<'a>(wake: &'a Condvar, roster: MutexGuard<'a, Roster>) -> (MutexGuard<'a, Roster>, Slept) {
 ///     (wake.wait(roster).expect("nothing panics under it"), Slept::Awake)
 /// }
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Roster {
@@ -232,6 +244,7 @@ pub struct Roster {
 /// The threads that lead the loops of one server, and those that could.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::takeover::{Crew, Slept, Succession};
 ///
 /// let crew = Crew::new(1, 4);
@@ -243,6 +256,7 @@ pub struct Roster {
 /// // and finds that it leads.
 /// let lead = crew.next(true, |_, roster| (roster, Slept::Awake)).unwrap();
 /// assert_eq!((lead.home(), lead.epoch(), crew.threads()), (0, 1, 2));
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Crew {

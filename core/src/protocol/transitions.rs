@@ -15,11 +15,13 @@ use crate::sync::label;
 /// The lock bits of one connection, in one atomic word.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::transitions::Word;
 /// use pollproof::protocol::word::{CONNECTING, TASK};
 ///
 /// let word = Word::new(true);
 /// assert!(word.look().has(TASK | CONNECTING), "born owned, until OnConnect is over");
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Word(AtomicU32);

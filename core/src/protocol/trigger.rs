@@ -22,12 +22,14 @@ use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 /// Why a wait ended.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::trigger::{Trigger, Wake};
 ///
 /// let trigger = Trigger::new();
 /// let ticket = trigger.begin(100);
 /// trigger.close(Wake::Closed);
 /// assert_eq!(trigger.wait(ticket), Wake::Closed);
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub enum Wake {
 /// Names one wait; see [`Trigger::expire`].
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::trigger::{Trigger, Wake};
 ///
 /// let trigger = Trigger::new();
@@ -55,6 +58,7 @@ pub enum Wake {
 /// assert_eq!(trigger.try_wait(second), None, "the time of another wait");
 /// trigger.expire(second);
 /// assert_eq!(trigger.try_wait(second), Some(Wake::TimedOut));
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
@@ -73,6 +77,7 @@ struct Slot {
 /// under `TASK`, a flusher under `FLUSHING`.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::trigger::{Trigger, Wake};
 ///
 /// let trigger = Trigger::new();
@@ -81,6 +86,7 @@ struct Slot {
 /// assert_eq!(trigger.try_wait(ticket), None, "one byte too few");
 /// trigger.reach(100);
 /// assert_eq!(trigger.wait(ticket), Wake::Ready);
+/// # }
 /// ```
 #[derive(Debug, Default)]
 pub struct Trigger {

@@ -91,6 +91,7 @@ pub const CLOSING: u32 = USER | PEER | EOF;
 /// A value of the word, as a transition found it.
 ///
 /// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
 /// use pollproof::protocol::transitions::Word;
 /// use pollproof::protocol::word::{PENDING, TASK};
 ///
@@ -98,6 +99,7 @@ pub const CLOSING: u32 = USER | PEER | EOF;
 /// assert!(found.any(PENDING | TASK) && !found.closing());
 /// assert_eq!(found.without(!TASK).to_string(), "TASK");
 /// assert_eq!(found.broken_rule(), None);
+/// # }
 /// ```
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
