@@ -32,7 +32,7 @@ pub(crate) struct Poller {
     /// The connections that live here.
     pub(crate) registry: Registry,
     /// Events that came for a registration which was over.
-    pub(crate) stale: AtomicU64,
+    stale: AtomicU64,
     /// The listener, if this loop accepts. Locked to take connections off it, never while callbacks run.
     pub(crate) acceptor: Mutex<Option<Acceptor>>,
     /// Sections that used up their budget; none wait once the loop is over. (F2)
@@ -88,6 +88,19 @@ impl Poller {
     #[inline]
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> Result<()> {
         self.sys.wait(&self.epoll, events, timeout)
+    }
+
+    /// An event came for a registration that is over.
+    #[cold]
+    pub(crate) fn count_stale(&self) {
+        // Ordering: Relaxed: a count for reports.
+        self.stale.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many did.
+    pub(crate) fn stale(&self) -> u64 {
+        // Ordering: Relaxed, as in `count_stale`.
+        self.stale.load(Ordering::Relaxed)
     }
 
     /// Puts a section behind everything that this poller has to do; `elsewhere`: and wakes it. Runs it here if

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::accept;
 use super::fx::{Fx, Local};
 use super::epoll::{LISTENER, Poller, WAKE};
+use super::registration::{Handles, Token};
 use super::sys::{Events, Ready};
 use crate::connection::Connection;
 use crate::error::Error;
@@ -24,7 +25,6 @@ use crate::protocol::takeover::Lead;
 use crate::protocol::{interest, output};
 use crate::shared::Shared;
 use crate::sync::Arc;
-use crate::sync::atomic::Ordering;
 
 /// How many events one wait takes.
 const BATCH: usize = 256;
@@ -36,19 +36,19 @@ const QUEUE_BATCH: usize = 64;
 pub(crate) struct Desk {
     local: Local,
     events: Events,
-    /// The next one last.
-    batch: Vec<(Connection, Ready)>,
+    handles: Handles,
 }
 
 impl Desk {
     pub(crate) fn new() -> Self {
-        Self { local: Local::new(), events: Events::new(BATCH), batch: Vec::with_capacity(BATCH) }
+        Self { local: Local::new(), events: Events::new(BATCH), handles: Handles::new() }
     }
 }
 
 /// Polls the loop of `lead`, until the lead or the loop is over. (K2, K3)
 pub(crate) fn run(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     polls(server, lead, desk);
+    desk.handles.clear();
     // A section that this thread queued when it was deposed already: its successor may not have seen it.
     let poller = &server.pollers[lead.home()];
     if poller.queued()
@@ -60,7 +60,7 @@ pub(crate) fn run(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
 
 fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     let poller = &server.pollers[lead.home()];
-    let Desk { local, events, batch } = desk;
+    let Desk { local, events, handles } = desk;
     let mut pauses = poller.accepting_pauses();
     let mut came = false;
     loop {
@@ -73,25 +73,29 @@ fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
             Some(Some(retry)) => Some(retry.saturating_duration_since(Instant::now())),
             Some(None) | None => None,
         };
+        if poller.registry.some_are_over() {
+            poller.registry.give_back(handles);
+        }
         if let Err(errno) = poller.wait(events, timeout) {
             // It is told apart from a bad epoll by nothing: there is no way to go on.
             server.report(&Error::Server { call: "epoll_wait", source: errno.into() });
             return end(server, lead);
         }
         let (mut woken, mut incoming) = (false, false);
-        let stale = poller.registry.ready(events, batch, |token| match token {
-            LISTENER => incoming = true,
-            token => woken |= token == WAKE,
-        });
-        if stale > 0 {
-            // Ordering: Relaxed: a count for reports.
-            poller.stale.fetch_add(stale, Ordering::Relaxed);
-        }
-        while let Some((conn, ready)) = batch.pop() {
+        let mut batch = events.iter();
+        while let Some((token, ready)) = batch.next() {
+            if token >= LISTENER {
+                (woken, incoming) = (woken | (token == WAKE), incoming | (token == LISTENER));
+                continue;
+            }
+            let Some(conn) = poller.registry.find(handles, Token(token)) else {
+                poller.count_stale();
+                continue;
+            };
             lead.work();
-            dispatch(&conn, ready, local);
-            if !batch.is_empty() && lead.is_over() {
-                return batch.drain(..).rev().for_each(|(conn, ready)| drop_event(&conn, ready, local));
+            dispatch(conn, ready, local);
+            if batch.len() > 0 && lead.is_over() {
+                return batch.for_each(|(token, ready)| drop_event(poller, handles, token, ready, local));
             }
         }
         if pauses.is_some() || incoming {
@@ -181,8 +185,11 @@ fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
 /// so that a masked fd, which is edge-triggered, is writable: that is done here. That one hung up is reported
 /// when it is unmasked. (K3, K6)
 #[cold]
-fn drop_event(conn: &Connection, ready: Ready, local: &Local) {
-    if ready.writable() {
+fn drop_event(poller: &Poller, handles: &mut Handles, token: u64, ready: Ready, local: &Local) {
+    if ready.writable()
+        && token < LISTENER
+        && let Some(conn) = poller.registry.find(handles, Token(token))
+    {
         output::writable(&Fx::polling(conn, local));
     }
 }

@@ -5,13 +5,18 @@
 //! that a poller has in hand from before then has an old generation and is dropped. What an event with
 //! the right generation may do, the connection's word decides.
 //!
-//! The lock is taken once per batch of events, and once when a connection comes and when it goes.
+//! The lock is taken when a connection comes, when it goes, and when a polling thread has an event for it that it
+//! has no handle of. From then on the thread keeps one ([`Handles`]), so that the next event costs neither a lock
+//! nor a reference count.
 
 #![forbid(unsafe_code)]
 
-use super::sys::{Events, Ready};
 use crate::connection::Connection;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
+
+/// How many handles a polling thread keeps at most.
+const KEPT: usize = 1024;
 
 /// Names one registration: generation in the upper half, index in the lower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +38,8 @@ impl Token {
 
 struct Slot<T> {
     generation: u32,
+    /// A polling thread keeps a handle of the entry, or did.
+    kept: bool,
     entry: Option<T>,
 }
 
@@ -40,13 +47,19 @@ struct Slot<T> {
 struct Slab<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
+    /// Registrations that ended while a polling thread kept a handle, until it gives that back.
+    over: Vec<Token>,
 }
 
 impl<T> Slab<T> {
+    fn new() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), over: Vec::new() }
+    }
+
     /// Puts what `make` makes for its token into a free slot.
     fn insert(&mut self, make: impl FnOnce(Token) -> T) -> &T {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, entry: None });
+            self.slots.push(Slot { generation: 0, kept: false, entry: None });
             (self.slots.len() - 1) as u32
         });
         let slot = &mut self.slots[index as usize];
@@ -63,58 +76,124 @@ impl<T> Slab<T> {
         // The last generation is left out: the tokens of the wake-up and the listener have it.
         slot.generation = if slot.generation >= u32::MAX - 1 { 0 } else { slot.generation + 1 };
         self.free.push(token.index() as u32);
+        if std::mem::take(&mut slot.kept) {
+            self.over.push(token);
+        }
         Some(entry)
     }
 
-    #[inline]
-    fn get(&self, token: Token) -> Option<&T> {
-        let slot = self.slots.get(token.index())?;
-        if slot.generation == token.generation() { slot.entry.as_ref() } else { None }
+    /// The entry of `token`, of which the caller is about to keep a handle.
+    fn keep(&mut self, token: Token) -> Option<&T> {
+        let slot = self.slots.get_mut(token.index())?;
+        if slot.generation != token.generation() {
+            return None;
+        }
+        slot.kept = slot.entry.is_some();
+        slot.entry.as_ref()
+    }
+}
+
+/// A polling thread's own handles of connections that it has had events for.
+///
+/// One is given back in the thread's next turn after its registration is over, or when another connection needs
+/// the place. So a connection that another thread ends while this one waits keeps a little memory until there is an
+/// event; an event that the thread has in hand for it finds it closed, as one that came a little earlier would.
+pub(crate) struct Handles {
+    places: Box<[Option<Connection>; KEPT]>,
+    /// Memory for those that are over.
+    over: Vec<Token>,
+}
+
+impl Handles {
+    pub(crate) fn new() -> Self {
+        Self { places: Box::new([const { None }; KEPT]), over: Vec::new() }
+    }
+
+    /// Gives all of them back. The thread does not poll this loop any more.
+    pub(crate) fn clear(&mut self) {
+        self.places.fill_with(|| None);
     }
 }
 
 /// The connections of one poller.
-pub(crate) struct Registry(Mutex<Slab<Connection>>);
+pub(crate) struct Registry {
+    slab: Mutex<Slab<Connection>>,
+    /// A polling thread has handles to give back.
+    over: AtomicBool,
+}
 
 impl Default for Registry {
     fn default() -> Self {
-        Self(Mutex::new(Slab { slots: Vec::new(), free: Vec::new() }))
+        Self { slab: Mutex::new(Slab::new()), over: AtomicBool::new(false) }
     }
 }
 
 impl Registry {
     /// Registers the connection that `make` makes; before its fd is added to epoll (S2).
     pub(crate) fn insert(&self, make: impl FnOnce(Token) -> Connection) -> Connection {
-        lock(&self.0).insert(make).clone()
+        lock(&self.slab).insert(make).clone()
     }
 
     /// Ends a registration: its token names nothing from here on. (C5)
     pub(crate) fn remove(&self, token: Token) {
+        let mut slab = lock(&self.slab);
+        let gone = slab.remove(token);
+        if !slab.over.is_empty() {
+            // Ordering: Relaxed, partner `some_are_over`, after which the lock is taken.
+            self.over.store(true, Ordering::Relaxed);
+        }
         // Dropped outside the lock: it may be the last handle of the connection.
-        let gone = lock(&self.0).remove(token);
+        drop(slab);
         drop(gone);
     }
 
     /// Every connection that is registered now.
     pub(crate) fn all(&self) -> Vec<Connection> {
-        lock(&self.0).slots.iter().filter_map(|slot| slot.entry.clone()).collect()
+        lock(&self.slab).slots.iter().filter_map(|slot| slot.entry.clone()).collect()
     }
 
-    /// Looks up a batch of events in one go, and leaves the first of them last. Returns how many came for registrations that are over.
+    /// The connection that an event is for; `None` when its registration is over. Called by the leading thread, or
+    /// by one that was deposed and has events in hand.
+    #[inline(always)]
+    pub(crate) fn find<'a>(&self, handles: &'a mut Handles, token: Token) -> Option<&'a Connection> {
+        let place = &mut handles.places[token.index() % KEPT];
+        let kept = place.as_ref().is_some_and(|conn| conn.conn().token == token);
+        if kept || self.keep(place, token) { place.as_ref() } else { None }
+    }
+
+    /// Puts a handle of the connection of `token` in its place. Whether it is registered.
+    #[cold]
+    #[inline(never)]
+    fn keep(&self, place: &mut Option<Connection>, token: Token) -> bool {
+        let Some(conn) = lock(&self.slab).keep(token).cloned() else { return false };
+        // Dropped outside the lock, as in `remove`.
+        *place = Some(conn);
+        true
+    }
+
+    /// Whether there are handles to give back.
     #[inline]
-    pub(crate) fn ready(&self, events: &Events, batch: &mut Vec<(Connection, Ready)>, mut other: impl FnMut(u64)) -> u64 {
-        let mut stale = 0;
-        let slab = lock(&self.0);
-        for (token, ready) in events.iter().rev() {
-            if token >= super::epoll::LISTENER {
-                other(token);
-            } else if let Some(connection) = slab.get(Token(token)) {
-                batch.push((connection.clone(), ready));
-            } else {
-                stale += 1;
+    pub(crate) fn some_are_over(&self) -> bool {
+        // Ordering: Relaxed, partner `remove`: who sees it late gives them back a turn later.
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Gives back the handles of connections that are over. Called by the leading thread.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn give_back(&self, handles: &mut Handles) {
+        {
+            let mut slab = lock(&self.slab);
+            // Ordering: Relaxed: under the lock, under which it was set.
+            self.over.store(false, Ordering::Relaxed);
+            std::mem::swap(&mut slab.over, &mut handles.over);
+        }
+        for token in handles.over.drain(..) {
+            let place = &mut handles.places[token.index() % KEPT];
+            if place.as_ref().is_some_and(|conn| conn.conn().token == token) {
+                *place = None;
             }
         }
-        stale
     }
 }
 
@@ -124,13 +203,13 @@ mod tests {
 
     #[test]
     fn an_old_generation_names_nothing() {
-        let mut slab = Slab { slots: Vec::new(), free: Vec::new() };
+        let mut slab = Slab::new();
         let mut token = Token(0);
         slab.insert(|at| {
             token = at;
             "first"
         });
-        assert_eq!(slab.get(token), Some(&"first"));
+        assert_eq!(slab.keep(token), Some(&"first"));
         assert_eq!(slab.remove(token), Some("first"));
         assert_eq!(slab.remove(token), None);
         let mut second = Token(0);
@@ -139,14 +218,42 @@ mod tests {
             "second"
         });
         assert_eq!(token.index(), second.index(), "the slot is reused");
-        assert_eq!(slab.get(token), None);
+        assert_eq!(slab.keep(token), None);
         assert_eq!(slab.remove(token), None);
-        assert_eq!(slab.get(second), Some(&"second"));
+        assert_eq!(slab.keep(second), Some(&"second"));
+    }
+
+    #[test]
+    fn only_handles_that_are_kept_are_to_be_given_back() {
+        let mut slab = Slab::new();
+        let mut tokens = Vec::new();
+        for name in ["seen", "unseen"] {
+            slab.insert(|at| {
+                tokens.push(at);
+                name
+            });
+        }
+        assert_eq!(slab.keep(tokens[0]), Some(&"seen"));
+        tokens.iter().for_each(|token| assert!(slab.remove(*token).is_some()));
+        assert_eq!(slab.over, [tokens[0]]);
+        // The next one in the same slot begins anew.
+        slab.insert(|at| {
+            tokens.push(at);
+            "unseen again"
+        });
+        slab.insert(|at| {
+            tokens.push(at);
+            "unseen again"
+        });
+        tokens[2..].iter().for_each(|token| assert!(slab.remove(*token).is_some()));
+        assert_eq!(slab.over, [tokens[0]]);
     }
 
     #[test]
     fn generations_wrap_below_the_reserved_tokens() {
-        let mut slab = Slab { slots: vec![Slot { generation: u32::MAX - 1, entry: None }], free: vec![0] };
+        let mut slab = Slab::new();
+        slab.slots.push(Slot { generation: u32::MAX - 1, kept: false, entry: None });
+        slab.free.push(0);
         let mut token = Token(0);
         slab.insert(|at| token = at);
         assert!(token.0 < super::super::epoll::LISTENER);

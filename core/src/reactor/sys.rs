@@ -87,7 +87,7 @@ impl Events {
     }
 
     #[inline]
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, Ready)> + '_ {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u64, Ready)> + '_ {
         self.0.iter().map(|event| (event.data.u64(), Ready(event.flags)))
     }
 }
