@@ -5,8 +5,8 @@
 use std::cell::Cell;
 use std::fmt;
 
-use crate::buffer::gather::Gather;
 use crate::buffer::input::Own;
+use crate::buffer::output::Batch;
 use crate::connection::Connection;
 use crate::reactor::fx::Local;
 use crate::reader::Reader;
@@ -35,26 +35,31 @@ use crate::writer::Writer;
 pub struct Io<'a> {
     pub(crate) reader: Reader<'a>,
     pub(crate) writer: Writer<'a>,
-    /// The part of the reader's view that is the reply so far: sent without a copy. Offset and length.
-    whole: Cell<(usize, usize)>,
+    /// Where the part of the reader's view begins that is the reply so far: sent without a copy.
+    whole: Cell<usize>,
+    /// Its length; 0 if there is no reply so far, [`GATHERED`] if it is in the writer.
+    whole_len: Cell<usize>,
     last: bool,
 }
 
+/// The reply is in the writer, or was.
+const GATHERED: usize = usize::MAX;
+
 impl<'a> Io<'a> {
     /// For the owner of the section, with a view of the polling thread's block. `last`: nothing more will come.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         conn: &'a Connection,
         local: Option<&'a Local>,
         own: &'a mut Own,
         view_len: usize,
-        gather: Box<Gather>,
         last: bool,
     ) -> Self {
         Self {
             reader: Reader::new(conn, local, own, view_len),
-            writer: Writer::new(conn, gather, local.is_none()),
-            whole: Cell::new((0, 0)),
+            writer: Writer::of_handler(conn, local),
+            whole: Cell::new(0),
+            whole_len: Cell::new(0),
             last,
         }
     }
@@ -101,13 +106,18 @@ impl<'a> Io<'a> {
     pub fn write(&self, bytes: &[u8]) {
         let view = self.reader.view();
         let offset = (bytes.as_ptr() as usize).wrapping_sub(view.as_ptr() as usize);
-        if offset < view.len()
-            && bytes.len() <= view.len() - offset
-            && self.whole.get().1 == 0
-            && self.writer.is_empty()
-        {
-            return self.whole.set((offset, bytes.len()));
+        // A part of the view begins no later than at `most`.
+        match view.len().checked_sub(bytes.len()) {
+            Some(most) if offset <= most && self.whole_len.get() == 0 => {
+                self.whole.set(offset);
+                self.whole_len.set(bytes.len());
+            }
+            _ => self.gather(bytes),
         }
+    }
+
+    #[inline(never)]
+    fn gather(&self, bytes: &[u8]) {
         self.copy_whole();
         self.writer.write(bytes);
     }
@@ -115,8 +125,8 @@ impl<'a> Io<'a> {
     /// The reply is no longer one piece of the view.
     #[inline]
     fn copy_whole(&self) {
-        let (start, len) = self.whole.take();
-        if len > 0 {
+        let (start, len) = (self.whole.get(), self.whole_len.replace(GATHERED));
+        if len != 0 && len != GATHERED {
             self.writer.write(&self.reader.view()[start..start + len]);
         }
     }
@@ -190,15 +200,23 @@ impl<'a> Io<'a> {
     }
 
     /// The reply, if it is one piece of the view.
-    #[inline]
-    pub(crate) fn whole(&self) -> &[u8] {
-        let (start, len) = self.whole.get();
-        &self.reader.view()[start..start + len]
+    #[inline(always)]
+    pub(crate) fn whole(&self) -> Option<&[u8]> {
+        let (start, len) = (self.whole.get(), self.whole_len.get());
+        if len == 0 || len == GATHERED { None } else { self.reader.view().get(start..start + len) }
     }
 
+    /// The reply, if there is one that was gathered.
     #[inline]
-    pub(crate) fn gather(&mut self) -> &mut Gather {
-        self.writer.gather()
+    pub(crate) fn gathered(&mut self) -> Option<Batch<'_>> {
+        self.writer.gathered().map(Batch::Gathered)
+    }
+
+    /// The handler is through, and its reply was sent.
+    #[inline(always)]
+    pub(crate) fn finish(&mut self) {
+        self.reader.finish();
+        self.writer.finish();
     }
 }
 

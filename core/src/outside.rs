@@ -7,7 +7,6 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-use crate::buffer::gather::Gather;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::handler::Outcome;
@@ -124,7 +123,7 @@ impl Connection {
     /// # Ok(()) }
     /// ```
     pub fn writer(&self) -> Writer<'_> {
-        Writer::new(self, Box::new(Gather::without_block()), !threads::on_polling_thread())
+        Writer::new(self, !threads::on_polling_thread())
     }
 
     /// How long each read may wait; `None`, as at first, for ever. Holds from the next call on.

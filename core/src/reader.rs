@@ -90,6 +90,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(never)]
     fn queued(&self) -> &[u8] {
         let (chunks, used) = (&self.own.chunks, self.used.get());
         if self.joined.get().is_none() && chunks.front().len() == chunks.len() {

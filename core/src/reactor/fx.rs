@@ -34,7 +34,7 @@ pub(crate) struct Local {
     /// Where it reads to.
     pub(super) block: RefCell<ReadBlock>,
     /// Where the reply of the handler that it runs is gathered; away while a handler runs.
-    reply: Cell<Option<Box<Gather>>>,
+    pub(crate) reply: Cell<Option<Box<Gather>>>,
 }
 
 impl Local {
@@ -52,11 +52,6 @@ impl Local {
     pub(crate) fn block_mut(&self) -> RefMut<'_, ReadBlock> {
         self.block.borrow_mut()
     }
-}
-
-thread_local! {
-    /// Where a thread that does not poll gathers the reply of the handler that it runs.
-    static REPLY: Cell<Option<Box<Gather>>> = Cell::new(Some(Box::new(Gather::with_block())));
 }
 
 /// One party's view of a connection, for one step.
@@ -200,10 +195,6 @@ impl<'a> Fx<'a> {
     /// Runs a handler that reads and writes, and sends what it wrote, once.
     #[inline]
     pub(super) fn serve(&self, callback: &'static str, last: bool, call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>) -> Ran {
-        let kept = match self.local {
-            Some(local) => local.reply.take(),
-            None => REPLY.take(),
-        };
         // Safety: called under TASK, and until the handler returns nobody else on this thread comes here: the
         // protocol looks at the input before and after, not during its call.
         let own = unsafe { self.conn.input.own() };
@@ -212,9 +203,7 @@ impl<'a> Fx<'a> {
             // Safety: TASK.
             unsafe { self.conn.input.collect(own) };
         }
-        // Inside another handler the thread's memory is in use.
-        let gather = kept.unwrap_or_else(|| Box::new(Gather::without_block()));
-        let mut io = Io::new(self.handle, self.local, own, view, gather, last);
+        let mut io = Io::new(self.handle, self.local, own, view, last);
         let panicked = Cell::new(true);
         let ran = self.guarded(callback, || {
             let result = call(&mut io);
@@ -222,21 +211,14 @@ impl<'a> Fx<'a> {
             result
         });
         if !panicked.get() {
-            let whole = io.whole();
             // Nobody reads it where this fails.
-            if !whole.is_empty() {
+            if let Some(whole) = io.whole() {
                 let _ = waiting::flush(self.handle, Batch::Run(whole));
-            } else if !io.gather().is_empty() {
-                let _ = waiting::flush(self.handle, Batch::Gathered(io.gather()));
+            } else if let Some(gathered) = io.gathered() {
+                let _ = waiting::flush(self.handle, gathered);
             }
         }
-        io.reader.finish();
-        let mut gather = io.writer.into_gather();
-        gather.clear();
-        match self.local {
-            Some(local) => local.reply.set(Some(gather)),
-            None => REPLY.set(Some(gather)),
-        }
+        io.finish();
         ran
     }
 }
