@@ -118,7 +118,7 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
 
 /// Sends `batch` as far as the kernel takes it, and queues the rest. Does not wait. Returns how many bytes have
 /// been flushed by then, since birth; `None` when the connection takes no output, or loses it. (O1, O2)
-#[inline]
+#[inline(never)]
 pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
     let fx = Fx::flushing(conn, batch);
     loop {
@@ -133,6 +133,17 @@ pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
             // runs no callback before it is through.
             Err(Refused::ConcurrentAccess) => thread::yield_now(),
         }
+    }
+}
+
+/// [`flush`] for the reply of a handler, which does not ask what became of it.
+#[inline(always)]
+pub(crate) fn reply(conn: &Connection, run: &[u8]) {
+    let fx = Fx::flushing(conn, Batch::Run(run));
+    match output::flush(&fx) {
+        Ok(through) => output::end_flush(&fx, through),
+        Err(Refused::Closed) => {}
+        Err(Refused::ConcurrentAccess) => drop(flush(conn, Batch::Run(run))),
     }
 }
 

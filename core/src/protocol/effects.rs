@@ -183,6 +183,13 @@ pub trait Effects {
     /// [`process::run`]: super::process::run
     fn run_task(&self, at: Snapshot);
 
+    /// As [`run_task`](Self::run_task), just after a [`read`](Self::read) by the caller under `TASK`: what it read may
+    /// be where this thread alone finds it.
+    #[inline(always)]
+    fn run_read(&self, at: Snapshot) {
+        self.run_task(at);
+    }
+
     // Under TASK.
 
     /// Calls OnPrepare, before the fd is registered. Under `TASK`.

@@ -72,8 +72,17 @@ impl Through {
 /// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`]. (O1, O2)
 #[inline(always)]
 pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
+    let found = fx.word().begin_flush();
+    if found.any(FLUSHING | OUT | USER | PEER | NOWRITE) {
+        return flush_not_at_once(fx, found);
+    }
+    Ok(consume(fx, true, false))
+}
+
+/// The try to become producer and consumer found more than a connection that takes output.
+#[inline(never)]
+fn flush_not_at_once<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Result<Through, Refused> {
     let word = fx.word();
-    let found = word.begin_flush();
     let mine = !found.any(OUT);
     if guard("output.one-flusher", found.any(FLUSHING)) {
         // The consumer lock came along with the try: serve it, or the other flusher's bytes stay.
@@ -120,14 +129,36 @@ pub fn writable<E: Effects + ?Sized>(fx: &E) -> bool {
 /// The consumer: sends until nothing is left, the socket is full, or it fails. `armed`: the mask asks
 /// for writability.
 #[inline(always)]
-fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Through {
+fn consume<E: Effects + ?Sized>(fx: &E, direct: bool, armed: bool) -> Through {
+    if !direct {
+        let _ = fx.word().begin_send();
+    }
+    let result = fx.send(direct);
+    if result != Sent::All || armed {
+        return consume_on(fx, result, armed);
+    }
+    let found = fx.word().end_send();
+    // The owner of the section is there, and nobody wants anything: it is what a reply finds.
+    if found.any(WAITW | OUTPEND | HIGH) || !found.any(TASK) { consume_more(fx, found) } else { Through::default() }
+}
+
+/// Goes on after a release of the consumer lock that found more to do.
+#[inline(never)]
+fn consume_more<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Through {
+    after_send(fx, found, false).unwrap_or_else(|| {
+        let _ = fx.word().begin_send();
+        let result = fx.send(false);
+        consume_on(fx, result, false)
+    })
+}
+
+/// Goes on after an attempt to send, with its `result`.
+#[inline(never)]
+fn consume_on<E: Effects + ?Sized>(fx: &E, mut result: Sent, mut armed: bool) -> Through {
     let word = fx.word();
     let mut lost = false;
     loop {
-        if !direct {
-            let _ = word.begin_send();
-        }
-        match fx.send(direct) {
+        match result {
             Sent::Partly => {
                 let found = word.park();
                 let low = found.any(HIGH) && guard("output.relieve-parked", fx.output_low());
@@ -143,8 +174,7 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Th
                 return Through { choked: low };
             }
             Sent::All => {
-                if armed {
-                    armed = false;
+                if std::mem::take(&mut armed) {
                     interest::update(fx);
                 }
             }
@@ -154,22 +184,28 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Th
                 lost = true;
             }
         }
-        direct = false;
         let found = word.end_send();
-        if found.any(WAITW) {
-            if lost {
-                fx.write_trigger().close(Wake::Closed);
-            } else {
-                fx.write_trigger().reach(fx.sent());
-            }
+        if let Some(through) = after_send(fx, found, lost) {
+            return through;
         }
-        if !guard("output.retake", found.any(OUTPEND)) {
-            return sent(fx, found);
-        }
-        if word.retake_send().any(OUT) {
-            return Through::default();
+        let _ = word.begin_send();
+        result = fx.send(false);
+    }
+}
+
+/// The consumer lock was given back, and `found` is what its release found. `None` if the caller has it again.
+fn after_send<E: Effects + ?Sized>(fx: &E, found: Snapshot, lost: bool) -> Option<Through> {
+    if found.any(WAITW) {
+        if lost {
+            fx.write_trigger().close(Wake::Closed);
+        } else {
+            fx.write_trigger().reach(fx.sent());
         }
     }
+    if !guard("output.retake", found.any(OUTPEND)) {
+        return Some(sent(fx, found));
+    }
+    fx.word().retake_send().any(OUT).then(Through::default)
 }
 
 fn end_send<E: Effects + ?Sized>(fx: &E) -> Through {

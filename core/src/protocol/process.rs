@@ -136,30 +136,52 @@ enum Drained {
 /// Runs the serial section: drain, end, release and look again. `at` is a value of the word that the
 /// owner found after it took `TASK`. (S1, N1, N2, C4)
 #[inline]
-pub fn run<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) {
+pub fn run<E: Effects + ?Sized>(fx: &E, at: Snapshot) {
+    if let Some(at) = run_once(fx, at) {
+        run_on(fx, at);
+    }
+}
+
+#[inline(never)]
+fn run_on<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) {
+    while let Some(next) = run_once(fx, at) {
+        at = next;
+    }
+}
+
+/// One turn of the section: `None` when the caller does not own it any more, else what it goes on with.
+#[inline(always)]
+fn run_once<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Option<Snapshot> {
+    let rest = match drain(fx, at) {
+        Drained::Dry(dry) if !dry.any(CLOSING | SHUTDOWN) => Rest::Idle,
+        other => match rest_of(fx, other) {
+            Ok(rest) => rest,
+            Err(next) => return next,
+        },
+    };
     let word = fx.word();
-    loop {
-        let rest = match drain(fx, at) {
-            Drained::PassedOn => return,
-            Drained::Choked => Rest::Choked,
-            Drained::Dry(dry) if dry.closing() => match settle(fx, dry) {
-                Settled::Finalized => return,
-                Settled::Rest => Rest::Held,
-            },
-            Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx) {
-                Ok(found) => {
-                    at = found;
-                    continue;
-                }
-                Err(rest) => rest,
-            },
-            Drained::Dry(_) => Rest::Idle,
-        };
-        let found = word.release();
-        if !rest.is_over(found) || word.take().any(TASK) {
-            return;
-        }
-        at = look_again(fx);
+    let found = word.release();
+    if !rest.is_over(found) || word.take().any(TASK) {
+        return None;
+    }
+    Some(look_again(fx))
+}
+
+/// A drain ended otherwise than dry with nobody closing: why the owner leaves, or how the turn ends at once.
+#[inline(never)]
+fn rest_of<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Result<Rest, Option<Snapshot>> {
+    match drained {
+        Drained::PassedOn => Err(None),
+        Drained::Choked => Ok(Rest::Choked),
+        Drained::Dry(dry) if dry.closing() => match settle(fx, dry) {
+            Settled::Finalized => Err(None),
+            Settled::Rest => Ok(Rest::Held),
+        },
+        Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx) {
+            Ok(found) => Err(Some(found)),
+            Err(rest) => Ok(rest),
+        },
+        Drained::Dry(_) => Ok(Rest::Idle),
     }
 }
 
@@ -175,54 +197,67 @@ fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
 
 /// Calls OnRequest while it is due. (S4)
 #[inline(always)]
-fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
-    let mut calls = 0_u32;
+fn drain<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Drained {
+    match drain_once(fx, at, false) {
+        Ok(drained) => drained,
+        Err((at, called)) => drain_on(fx, at, called),
+    }
+}
+
+#[inline(never)]
+fn drain_on<E: Effects + ?Sized>(fx: &E, mut at: Snapshot, mut called: bool) -> Drained {
     loop {
-        if at.any(PENDING | FRESH) {
-            at = look_again(fx);
-        }
-        if at.stopped() {
-            return Drained::Dry(at);
-        }
-        if at.any(FULL) && !fx.input_full() {
-            at = interest::read_on(fx, at);
-        }
-        let last = at.closing();
-        let Some(before) = fx.unread().filter(|unread| fx.progress(|own| own.due(*unread, last))) else {
-            fx.keep_unread();
-            return Drained::Dry(rest_reading(fx, at, || fx.unread().is_none()));
-        };
-        if fx.output_high() && !at.closed() {
-            fx.keep_unread();
-            // A consumer that parks after this finds it; what one sent before is counted by now.
-            if guard("process.choked", fx.word().choke().any(OUT)) && guard("process.still-high", fx.output_high()) {
-                let _ = rest_reading(fx, at, || true);
-                return Drained::Choked;
-            }
-            // Nobody may be there to clear it.
-            at = fx.word().unchoke().without(HIGH);
-            continue;
-        }
-        if calls > 0 && fx.pass_on(at) {
-            return Drained::PassedOn;
-        }
-        calls += 1;
-        let ran = fx.on_request(last);
-        if ran == Ran::Panicked {
-            return Drained::Dry(close_held(fx));
-        }
-        let after = fx.unread().unwrap_or(before);
-        let more = fx.progress(|own| {
-            own.called(before, after, last);
-            own.due(after, last)
-        });
-        if more || last {
-            // Somebody may have closed meanwhile, and a user close stops the drain at once.
-            at = look_again(fx);
-        } else {
-            return Drained::Dry(rest_reading(fx, at, || false));
+        match drain_once(fx, at, called) {
+            Ok(drained) => return drained,
+            Err(next) => (at, called) = next,
         }
     }
+}
+
+/// Calls OnRequest if it is due. `called`: it was called before, in this drain. `Err` has both for another try.
+#[inline(always)]
+fn drain_once<E: Effects + ?Sized>(fx: &E, mut at: Snapshot, called: bool) -> Result<Drained, (Snapshot, bool)> {
+    if at.any(PENDING | FRESH) {
+        at = look_again(fx);
+    }
+    if at.stopped() {
+        return Ok(Drained::Dry(at));
+    }
+    if at.any(FULL) && !fx.input_full() {
+        at = interest::read_on(fx, at);
+    }
+    let last = at.closing();
+    let Some(before) = fx.unread().filter(|unread| fx.progress(|own| own.due(*unread, last))) else {
+        fx.keep_unread();
+        return Ok(Drained::Dry(rest_reading(fx, at, || fx.unread().is_none())));
+    };
+    if fx.output_high() && !at.closed() {
+        fx.keep_unread();
+        // A consumer that parks after this finds it; what one sent before is counted by now.
+        if guard("process.choked", fx.word().choke().any(OUT)) && guard("process.still-high", fx.output_high()) {
+            let _ = rest_reading(fx, at, || true);
+            return Ok(Drained::Choked);
+        }
+        // Nobody may be there to clear it.
+        return Err((fx.word().unchoke().without(HIGH), called));
+    }
+    if called && fx.pass_on(at) {
+        return Ok(Drained::PassedOn);
+    }
+    let ran = fx.on_request(last);
+    if ran == Ran::Panicked {
+        return Ok(Drained::Dry(close_held(fx)));
+    }
+    let after = fx.unread().unwrap_or(before);
+    let more = fx.progress(|own| {
+        own.called(before, after, last);
+        own.due(after, last)
+    });
+    if more || last {
+        // Somebody may have closed meanwhile, and a user close stops the drain at once.
+        return Err((look_again(fx), true));
+    }
+    Ok(Drained::Dry(rest_reading(fx, at, || false)))
 }
 
 /// The owner is about to leave bytes unread, or none. Reading goes on for a handler that wants more than

@@ -70,8 +70,12 @@ impl Effects for Fx<'_> {
         &self.conn.word
     }
 
-    #[inline(always)]
     fn run_task(&self, at: Snapshot) {
+        self.run_elsewhere(at);
+    }
+
+    #[inline(always)]
+    fn run_read(&self, at: Snapshot) {
         // The bytes in the block are this thread's only until the section is released. A section that
         // begins with anything but the handler may be released before it calls it.
         if self.view.get() > 0 && !at.any(PENDING | FRESH | CLOSING) && self.conn.server.runner.is_none() {

@@ -213,7 +213,7 @@ impl<'a> Fx<'a> {
         if !panicked.get() {
             // Nobody reads it where this fails.
             if let Some(whole) = io.whole() {
-                let _ = waiting::flush(self.handle, Batch::Run(whole));
+                waiting::reply(self.handle, whole);
             } else if let Some(gathered) = io.gathered() {
                 let _ = waiting::flush(self.handle, gathered);
             }

@@ -40,6 +40,9 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
     fn run_task(&self, at: Snapshot) {
         self.0.run_task(at);
     }
+    fn run_read(&self, at: Snapshot) {
+        self.0.run_read(at);
+    }
     fn on_prepare(&self) -> Ran {
         self.0.on_prepare()
     }
