@@ -13,7 +13,7 @@ use crate::handler::Outcome;
 use crate::io::Io;
 use crate::protocol::lifecycle;
 use crate::protocol::word::{FINAL, HANDLER};
-use crate::reactor::fx::Fx;
+use crate::reactor::fx::{Fx, State};
 use crate::reactor::threads;
 use crate::reader::Reader;
 use crate::sync::atomic::Ordering;
@@ -55,7 +55,7 @@ impl Drop for ConnectionReader<'_> {
         let conn = self.reader.conn;
         // Ordering: Release, partner `reader`: the next one finds the section given back, or about to be.
         conn.conn().reader.store(false, Ordering::Release);
-        lifecycle::release(&Fx::new(conn));
+        lifecycle::release(&Fx::new(conn, &State::new()));
     }
 }
 
@@ -86,7 +86,8 @@ impl Connection {
         if conn.reader.swap(true, Ordering::AcqRel) {
             return busy();
         }
-        let fx = Fx::new(self);
+        let state = State::new();
+        let fx = Fx::new(self, &state);
         loop {
             if conn.word.look().any(HANDLER) {
                 // Ordering: Release, partner: the swap above.
@@ -186,7 +187,7 @@ impl Connection {
     /// ```
     pub fn set_on_request<R: Outcome>(&self, mut handler: impl FnMut(&mut Io<'_>) -> R + Send + 'static) {
         let replaced = self.conn().slot.put(Box::new(move |io| handler(io).outcome()));
-        lifecycle::handler_set(&Fx::new(self));
+        lifecycle::handler_set(&Fx::new(self, &State::new()));
         drop(replaced);
     }
 

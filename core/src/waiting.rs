@@ -6,6 +6,7 @@
 //!
 //! Not here: the wake-ups (`protocol::trigger`).
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use crate::buffer::input::Own;
@@ -16,7 +17,7 @@ use crate::protocol::interest;
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::output::{self, Refused};
 use crate::protocol::trigger::{self, Ticket, Trigger, Wake};
-use crate::reactor::fx::{Fx, Local};
+use crate::reactor::fx::{Fx, Local, State};
 use crate::sync::thread;
 
 /// How long a thread that nobody can stand in for looks at its socket before it looks whether it was woken.
@@ -51,7 +52,8 @@ pub(crate) fn readable(
     call: &'static str,
 ) -> Result<()> {
     let input = &conn.conn().input;
-    let fx = local.map_or_else(|| Fx::new(conn), |local| Fx::polling(conn, local));
+    let state = State::new();
+    let fx = local.map_or_else(|| Fx::new(conn, &state), |local| Fx::polling(conn, local, &state));
     let connection = conn.id();
     let end = conn.read_limit().end();
     loop {
@@ -120,7 +122,8 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
 /// been flushed by then, since birth; `None` when the connection takes no output, or loses it. (O1, O2)
 #[inline(never)]
 pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
-    let fx = Fx::flushing(conn, batch);
+    let state = State::new();
+    let fx = Fx::new(conn, &state).flushing(RefCell::new(Some(batch)));
     loop {
         match output::flush(&fx) {
             Ok(through) => {
@@ -136,14 +139,13 @@ pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
     }
 }
 
-/// [`flush`] for the reply of a handler, which does not ask what became of it.
+/// [`flush`] of a reply of one run, by the step that ran the handler. It does not ask what became of it.
 #[inline(always)]
-pub(crate) fn reply(conn: &Connection, run: &[u8]) {
-    let fx = Fx::flushing(conn, Batch::Run(run));
-    match output::flush(&fx) {
-        Ok(through) => output::end_flush(&fx, through),
+pub(crate) fn reply(fx: &Fx<'_, &[u8]>) {
+    match output::flush(fx) {
+        Ok(through) => output::end_flush(fx, through),
         Err(Refused::Closed) => {}
-        Err(Refused::ConcurrentAccess) => drop(flush(conn, Batch::Run(run))),
+        Err(Refused::ConcurrentAccess) => drop(flush(fx.handle, Batch::Run(fx.out))),
     }
 }
 
@@ -153,7 +155,8 @@ pub(crate) fn sent(conn: &Connection, target: u64, call: &'static str) -> Result
     if conn.conn().output.sent() >= target {
         return Ok(());
     }
-    let fx = Fx::new(conn);
+    let state = State::new();
+    let fx = Fx::new(conn, &state);
     let end = conn.write_limit().end();
     match trigger::wait_sent(&fx, target, |trigger, ticket| sleep(&fx, None, trigger, ticket, end)) {
         Ok(Wake::Ready) => Ok(()),

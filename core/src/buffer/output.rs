@@ -117,6 +117,14 @@ impl Output {
         self.flushed().saturating_sub(gone)
     }
 
+    /// Whether at least so many are. (O5)
+    #[inline]
+    pub(crate) fn backlog_reaches(&self, limit: u64) -> bool {
+        // What was dropped makes it smaller yet.
+        let sent = self.sent();
+        self.flushed().saturating_sub(sent) >= limit && self.backlog() >= limit
+    }
+
     /// Puts a flush's bytes where the consumer finds them. (O1)
     ///
     /// # Safety

@@ -58,13 +58,19 @@ pub struct Through {
 
 impl Through {
     /// `HIGH` was cleared: an owner that has not left yet finds it clear, else the caller is the owner. (O5)
+    #[inline(always)]
     fn go_on<E: Effects + ?Sized>(self, fx: &E) {
         if self.choked {
-            let found = fx.word().take();
-            if !found.any(TASK) {
-                fx.run_task(found.with(TASK));
-            }
+            go_on(fx);
         }
+    }
+}
+
+#[inline(never)]
+fn go_on<E: Effects + ?Sized>(fx: &E) {
+    let found = fx.word().take();
+    if !found.any(TASK) {
+        fx.run_task(found.with(TASK));
     }
 }
 

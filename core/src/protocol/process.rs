@@ -152,13 +152,15 @@ fn run_on<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) {
 /// One turn of the section: `None` when the caller does not own it any more, else what it goes on with.
 #[inline(always)]
 fn run_once<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Option<Snapshot> {
-    let rest = match drain(fx, at) {
-        Drained::Dry(dry) if !dry.any(CLOSING | SHUTDOWN) => Rest::Idle,
-        other => match rest_of(fx, other) {
-            Ok(rest) => rest,
-            Err(next) => return next,
-        },
-    };
+    match drain(fx, at) {
+        Drained::Dry(dry) if !dry.any(CLOSING | SHUTDOWN) => release(fx, Rest::Idle),
+        other => leave_otherwise(fx, other),
+    }
+}
+
+/// The owner leaves; `Some` if it must not.
+#[inline(always)]
+fn release<E: Effects + ?Sized>(fx: &E, rest: Rest) -> Option<Snapshot> {
     let word = fx.word();
     let found = word.release();
     if !rest.is_over(found) || word.take().any(TASK) {
@@ -167,22 +169,23 @@ fn run_once<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Option<Snapshot> {
     Some(look_again(fx))
 }
 
-/// A drain ended otherwise than dry with nobody closing: why the owner leaves, or how the turn ends at once.
+/// A drain ended otherwise than dry with nobody closing.
 #[inline(never)]
-fn rest_of<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Result<Rest, Option<Snapshot>> {
-    match drained {
-        Drained::PassedOn => Err(None),
-        Drained::Choked => Ok(Rest::Choked),
+fn leave_otherwise<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Option<Snapshot> {
+    let rest = match drained {
+        Drained::PassedOn => return None,
+        Drained::Choked => Rest::Choked,
         Drained::Dry(dry) if dry.closing() => match settle(fx, dry) {
-            Settled::Finalized => Err(None),
-            Settled::Rest => Ok(Rest::Held),
+            Settled::Finalized => return None,
+            Settled::Rest => Rest::Held,
         },
         Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx) {
-            Ok(found) => Err(Some(found)),
-            Err(rest) => Ok(rest),
+            Ok(found) => return Some(found),
+            Err(rest) => rest,
         },
-        Drained::Dry(_) => Ok(Rest::Idle),
-    }
+        Drained::Dry(_) => Rest::Idle,
+    };
+    release(fx, rest)
 }
 
 /// The owner is about to look: whatever arrives from here on sets its bit anew. (N1, R1)

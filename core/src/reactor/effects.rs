@@ -3,6 +3,7 @@
 //! Every `unsafe` here rests on the bit under which the protocol calls the method; the trait's
 //! documentation says which, and the scenarios check it. Not here: what an effect is given (`fx`).
 
+use std::cell::RefCell;
 use std::io::IoSlice;
 
 use nix::errno::Errno;
@@ -11,7 +12,7 @@ use super::fx::Fx;
 use super::sys::{Interest, Sys};
 use super::threads;
 use crate::buffer::input;
-use crate::buffer::output::Write;
+use crate::buffer::output::{Batch, Output, Write};
 use crate::connection::Detached;
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
 use crate::protocol::interest;
@@ -23,10 +24,10 @@ use crate::runner::Task;
 use crate::trace;
 
 /// One attempt to write to the fd.
-struct Writing<'a, 'b>(&'a Fx<'b>);
+struct Writing<'a, 'b, O>(&'a Fx<'b, O>);
 
-impl Writing<'_, '_> {
-    #[inline]
+impl<O> Writing<'_, '_, O> {
+    #[inline(always)]
     fn wrote(&self, result: super::sys::Result<usize>) -> Option<usize> {
         match result {
             Ok(count) => {
@@ -35,7 +36,7 @@ impl Writing<'_, '_> {
             }
             Err(Errno::EAGAIN) => Some(0),
             Err(_) => {
-                self.0.failed.set(true);
+                self.0.state.failed.set(true);
                 // Only the holder of READING reports the peer's close: this makes the poller see it.
                 // Safety: OUT is a hold. An error means that it is shut down already.
                 let _ = unsafe { self.0.fd(|fd| self.0.conn.server.sys.shutdown(fd)) };
@@ -45,8 +46,8 @@ impl Writing<'_, '_> {
     }
 }
 
-impl Write for Writing<'_, '_> {
-    #[inline]
+impl<O> Write for Writing<'_, '_, O> {
+    #[inline(always)]
     fn run(&mut self, bytes: &[u8]) -> Option<usize> {
         // Safety: OUT is a hold.
         self.wrote(unsafe { self.0.fd(|fd| self.0.conn.server.sys.write(fd, bytes)) })
@@ -64,24 +65,78 @@ impl Write for Writing<'_, '_> {
     }
 }
 
-impl Effects for Fx<'_> {
+/// The bytes of a flush.
+///
+/// Both methods are called under the bits of the effect of the same name.
+pub(super) trait Out {
+    /// # Safety
+    ///
+    /// Under `FLUSHING`.
+    unsafe fn append(&self, output: &Output);
+
+    /// # Safety
+    ///
+    /// Under `OUT`, and `FLUSHING` if it is direct.
+    unsafe fn send(&self, output: &Output, direct: bool, write: impl Write) -> Sent;
+}
+
+/// A step that flushes nothing of its own.
+impl Out for () {
+    unsafe fn append(&self, _: &Output) {}
+
+    unsafe fn send(&self, output: &Output, _: bool, write: impl Write) -> Sent {
+        // Safety: by the caller's promise.
+        unsafe { output.send(None, write) }
+    }
+}
+
+/// One run, sent from where it is.
+impl Out for &[u8] {
+    unsafe fn append(&self, output: &Output) {
+        // Safety: by the caller's promise.
+        unsafe { output.append(&mut Batch::Run(self)) }
+    }
+
+    #[inline(always)]
+    unsafe fn send(&self, output: &Output, direct: bool, write: impl Write) -> Sent {
+        // Safety: by the caller's promise.
+        unsafe { output.send(direct.then_some(Batch::Run(self)), write) }
+    }
+}
+
+impl Out for RefCell<Option<Batch<'_>>> {
+    unsafe fn append(&self, output: &Output) {
+        if let Some(batch) = self.borrow_mut().as_mut() {
+            // Safety: by the caller's promise.
+            unsafe { output.append(batch) };
+        }
+    }
+
+    unsafe fn send(&self, output: &Output, direct: bool, write: impl Write) -> Sent {
+        let batch = if direct { self.take() } else { None };
+        // Safety: by the caller's promise.
+        unsafe { output.send(batch, write) }
+    }
+}
+
+impl<O: Out> Effects for Fx<'_, O> {
     #[inline]
     fn word(&self) -> &Word {
         &self.conn.word
     }
 
     fn run_task(&self, at: Snapshot) {
-        self.run_elsewhere(at);
+        self.flushing(()).run_elsewhere(at);
     }
 
     #[inline(always)]
     fn run_read(&self, at: Snapshot) {
         // The bytes in the block are this thread's only until the section is released. A section that
         // begins with anything but the handler may be released before it calls it.
-        if self.view.get() > 0 && !at.any(PENDING | FRESH | CLOSING) && self.conn.server.runner.is_none() {
+        if self.state.view.get() > 0 && !at.any(PENDING | FRESH | CLOSING) && self.conn.server.runner.is_none() {
             process::run(self, at);
         } else {
-            self.run_elsewhere(at);
+            self.run_task(at);
         }
     }
 
@@ -158,7 +213,7 @@ impl Effects for Fx<'_> {
 
     #[inline]
     fn output_high(&self) -> bool {
-        self.conn.output.backlog() >= self.conn.server.flow.high_water
+        self.conn.output.backlog_reaches(self.conn.server.flow.high_water)
     }
 
     fn output_low(&self) -> bool {
@@ -166,18 +221,18 @@ impl Effects for Fx<'_> {
     }
 
     fn keep_unread(&self) {
-        if self.view.get() > 0 {
+        if self.state.view.get() > 0 {
             // Safety: TASK.
             unsafe { self.spill() };
         }
     }
 
     fn pass_on(&self, _at: Snapshot) -> bool {
-        self.calls.set(self.calls.get() + 1);
-        if self.calls.get() < self.conn.server.flow.budget {
+        self.state.calls.set(self.state.calls.get() + 1);
+        if self.state.calls.get() < self.conn.server.flow.budget {
             return false;
         }
-        self.calls.set(0);
+        self.state.calls.set(0);
         self.keep_unread();
         let task = Task::resumed(self.handle.clone());
         match &self.conn.server.runner {
@@ -207,7 +262,7 @@ impl Effects for Fx<'_> {
 
     fn finish(&self, hand_back: bool) {
         let conn = self.conn;
-        debug_assert_eq!(self.view.get(), 0, "the handler had it, or it was spilled");
+        debug_assert_eq!(self.state.view.get(), 0, "the handler had it, or it was spilled");
         // Safety: TASK for ever, after FINAL (C4): nobody else uses what is freed here.
         let (unread, unsent, fd) = unsafe {
             let request = conn.request.get().get_mut().take();
@@ -251,7 +306,7 @@ impl Effects for Fx<'_> {
         // Safety: `owner` says that TASK is held too.
         if owner && unsafe { inbox.is_drained() } {
             inbox.count(count);
-            self.view.set(count);
+            self.state.view.set(count);
         } else {
             // Safety: READING.
             unsafe { inbox.deliver(input::keep(&mut block, 0, count)) };
@@ -278,17 +333,14 @@ impl Effects for Fx<'_> {
     }
 
     fn append(&self) {
-        if let Some(batch) = self.out.borrow_mut().as_mut() {
-            // Safety: FLUSHING.
-            unsafe { self.conn.output.append(batch) };
-        }
+        // Safety: FLUSHING.
+        unsafe { self.out.append(&self.conn.output) };
     }
 
     #[inline(always)]
     fn send(&self, direct: bool) -> Sent {
-        let batch = if direct { self.out.take() } else { None };
         // Safety: OUT, and FLUSHING if it is direct.
-        unsafe { self.conn.output.send(batch, Writing(self)) }
+        unsafe { self.out.send(&self.conn.output, direct, Writing(self)) }
     }
 
     fn discard(&self) {

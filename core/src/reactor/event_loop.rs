@@ -14,7 +14,7 @@
 use std::time::{Duration, Instant};
 
 use super::accept;
-use super::fx::{Fx, Local};
+use super::fx::{Fx, Local, State};
 use super::epoll::{LISTENER, Poller, WAKE};
 use super::registration::{Handles, Token};
 use super::sys::{Events, Ready};
@@ -165,19 +165,31 @@ fn end(server: &Shared, lead: &Lead) {
 /// One connection's events.
 #[inline]
 fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
-    let fx = Fx::polling(conn, local);
+    let state = State::new();
+    let fx = Fx::polling(conn, local, &state);
     // Writable, and nobody is parked: the connection was closed meanwhile, which the reader's step finds.
     let stray = ready.writable() && !output::writable(&fx);
     if !ready.readable() && !stray {
         return;
     }
+    match lifecycle::readable(&fx, ready.hung_up()) {
+        Reading::Data if !ready.ends() => {}
+        other => read_on(&fx, ready, other),
+    }
+}
+
+/// The first read of an event found something else than data that is not the last.
+#[cold]
+#[inline(never)]
+fn read_on(fx: &Fx<'_>, ready: Ready, mut reading: Reading) {
     loop {
-        match lifecycle::readable(&fx, ready.hung_up()) {
+        match reading {
             // What the peer sent before it stopped is bounded by the socket's buffer.
             Reading::Data if ready.ends() => {}
             Reading::Data | Reading::Nothing | Reading::Closed => return,
-            Reading::Eof => return interest::mask_after_eof(&fx),
+            Reading::Eof => return interest::mask_after_eof(fx),
         }
+        reading = lifecycle::readable(fx, ready.hung_up());
     }
 }
 
@@ -190,6 +202,6 @@ fn drop_event(poller: &Poller, handles: &mut Handles, token: u64, ready: Ready, 
         && token < LISTENER
         && let Some(conn) = poller.registry.find(handles, Token(token))
     {
-        output::writable(&Fx::polling(conn, local));
+        output::writable(&Fx::polling(conn, local, &State::new()));
     }
 }
