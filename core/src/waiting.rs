@@ -123,7 +123,8 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
 #[inline(never)]
 pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
     let state = State::new();
-    let fx = Fx::new(conn, &state).flushing(RefCell::new(Some(batch)));
+    let batch = RefCell::new(Some(batch));
+    let fx = Fx::new(conn, &state).flushing(&batch);
     loop {
         match output::flush(&fx) {
             Ok(through) => {
@@ -142,10 +143,8 @@ pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
 /// [`flush`] of a reply of one run, by the step that ran the handler. It does not ask what became of it.
 #[inline(always)]
 pub(crate) fn reply(fx: &Fx<'_, &[u8]>) {
-    match output::flush(fx) {
-        Ok(through) => output::end_flush(fx, through),
-        Err(Refused::Closed) => {}
-        Err(Refused::ConcurrentAccess) => drop(flush(fx.handle, Batch::Run(fx.out))),
+    if output::flush_at_once(fx) == Err(Refused::ConcurrentAccess) {
+        let _ = flush(fx.handle, Batch::Run(fx.out));
     }
 }
 

@@ -21,6 +21,12 @@ thread_local! {
     static REPLY: Cell<Option<Box<Gather>>> = Cell::new(Some(Box::new(Gather::with_block())));
 }
 
+/// A thread that does not poll is about to run a handler: its memory is made with the first, whether that writes or
+/// not, so that what the thread takes does not depend on it.
+pub(crate) fn prepare() {
+    REPLY.with(|_| ());
+}
+
 /// Output of one connection, gathered and then flushed.
 ///
 /// Inside a handler it is [`Io::writer`](crate::Io::writer), flushed when the handler returns; outside,
@@ -183,26 +189,23 @@ impl<'a> Writer<'a> {
         if self.waits { waiting::sent(self.conn, target, "flush") } else { Ok(()) }
     }
 
-    /// What was gathered, for who sends it.
-    #[inline]
-    pub(crate) fn gathered(&mut self) -> Option<&mut Gather> {
-        self.gather.get_mut().as_deref_mut().filter(|gather| !gather.is_empty())
-    }
-
-    /// The handler is through: its thread's memory goes back.
-    #[inline(always)]
-    pub(crate) fn finish(&mut self) {
-        if let Some(gather) = self.gather.get_mut().take() {
-            self.give_back(gather);
+    /// Sends what is gathered, when the handler is through. Who wrote it does not ask what became of it.
+    pub(crate) fn reply(&mut self) {
+        if let Some(gather) = self.gather.get_mut()
+            && !gather.is_empty()
+        {
+            let _ = waiting::flush(self.conn, Batch::Gathered(gather));
         }
     }
 
-    #[inline(never)]
-    fn give_back(&self, mut gather: Box<Gather>) {
-        gather.clear();
-        match self.local {
-            Some(local) => local.reply.set(Some(gather)),
-            None => REPLY.set(Some(gather)),
+    /// The handler is through: its thread's memory goes back.
+    pub(crate) fn finish(&mut self) {
+        if let Some(mut gather) = self.gather.get_mut().take() {
+            gather.clear();
+            match self.local {
+                Some(local) => local.reply.set(Some(gather)),
+                None => REPLY.set(Some(gather)),
+            }
         }
     }
 }

@@ -117,10 +117,15 @@ pub enum Reading {
 #[inline(always)]
 pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
     let found = fx.word().begin_read();
-    if found.any(READING | CLOSING | NOREAD | FULL) { not_at_once(fx, found, hup) } else { read(fx, found, hup) }
+    if found.any(READING | CLOSING | NOREAD | FULL) {
+        fx.apart(|fx| not_at_once(fx, found, hup))
+    } else {
+        read(fx, found, hup)
+    }
 }
 
 /// The try to become the reader found more than a connection at rest or at work.
+#[cold]
 #[inline(never)]
 fn not_at_once<E: Effects + ?Sized>(fx: &E, mut found: Snapshot, hup: bool) -> Reading {
     let word = fx.word();
@@ -172,11 +177,12 @@ fn read<E: Effects + ?Sized>(fx: &E, found: Snapshot, hup: bool) -> Reading {
             fx.run_read(found);
             Reading::Data
         }
-        other => read_otherwise(fx, other, owner, hup),
+        other => fx.apart(|fx| read_otherwise(fx, other, owner, hup)),
     }
 }
 
 /// Something else came of the read than data for its reader to handle.
+#[cold]
 #[inline(never)]
 fn read_otherwise<E: Effects + ?Sized>(fx: &E, input: Input, owner: bool, hup: bool) -> Reading {
     match input {
@@ -215,7 +221,7 @@ fn stop_reading<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
 fn release_read<E: Effects + ?Sized>(fx: &E) -> Snapshot {
     let found = fx.word().end_read();
     if guard("read.unmask", found.any(MASKED)) {
-        interest::update(fx);
+        fx.apart(interest::update);
     }
     found.without(READING | MASKED)
 }

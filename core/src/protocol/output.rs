@@ -61,11 +61,12 @@ impl Through {
     #[inline(always)]
     fn go_on<E: Effects + ?Sized>(self, fx: &E) {
         if self.choked {
-            go_on(fx);
+            fx.apart(go_on);
         }
     }
 }
 
+#[cold]
 #[inline(never)]
 fn go_on<E: Effects + ?Sized>(fx: &E) {
     let found = fx.word().take();
@@ -76,16 +77,29 @@ fn go_on<E: Effects + ?Sized>(fx: &E) {
 
 /// Begins a flush and sends what the socket takes; the rest is queued, and sent by whoever is the
 /// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`]. (O1, O2)
-#[inline(always)]
+#[inline]
 pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
+    flush_then(fx, |_, flushed| flushed)
+}
+
+/// [`flush`] and [`end_flush`], for a caller that does nothing in between. (O1, O2)
+#[inline(always)]
+pub fn flush_at_once<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
+    flush_then(fx, |fx, flushed| flushed.map(|through| end_flush(fx, through)))
+}
+
+/// A flush, and `then` what follows: each way that it may go has its own copy of that.
+#[inline(always)]
+fn flush_then<E: Effects + ?Sized, R>(fx: &E, then: impl Fn(&E, Result<Through, Refused>) -> R) -> R {
     let found = fx.word().begin_flush();
     if found.any(FLUSHING | OUT | USER | PEER | NOWRITE) {
-        return flush_not_at_once(fx, found);
+        return fx.apart(|fx| then(fx, flush_not_at_once(fx, found)));
     }
-    Ok(consume(fx, true, false))
+    consume_then(fx, true, false, |fx, through| then(fx, Ok(through)))
 }
 
 /// The try to become producer and consumer found more than a connection that takes output.
+#[cold]
 #[inline(never)]
 fn flush_not_at_once<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Result<Through, Refused> {
     let word = fx.word();
@@ -111,7 +125,7 @@ fn flush_not_at_once<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Result<Thr
 }
 
 /// Gives the producer lock back. (O1)
-#[inline]
+#[inline(always)]
 pub fn end_flush<E: Effects + ?Sized>(fx: &E, through: Through) {
     let found = fx.word().end_flush();
     leave(fx, found, FLUSHING);
@@ -134,21 +148,30 @@ pub fn writable<E: Effects + ?Sized>(fx: &E) -> bool {
 
 /// The consumer: sends until nothing is left, the socket is full, or it fails. `armed`: the mask asks
 /// for writability.
-#[inline(always)]
 fn consume<E: Effects + ?Sized>(fx: &E, direct: bool, armed: bool) -> Through {
+    consume_then(fx, direct, armed, |_, through| through)
+}
+
+/// [`consume`], and `then` what follows.
+#[inline(always)]
+fn consume_then<E: Effects + ?Sized, R>(fx: &E, direct: bool, armed: bool, then: impl Fn(&E, Through) -> R) -> R {
     if !direct {
         let _ = fx.word().begin_send();
     }
     let result = fx.send(direct);
     if result != Sent::All || armed {
-        return consume_on(fx, result, armed);
+        return fx.apart(|fx| then(fx, consume_on(fx, result, armed)));
     }
     let found = fx.word().end_send();
+    if found.any(WAITW | OUTPEND | HIGH) || !found.any(TASK) {
+        return fx.apart(|fx| then(fx, consume_more(fx, found)));
+    }
     // The owner of the section is there, and nobody wants anything: it is what a reply finds.
-    if found.any(WAITW | OUTPEND | HIGH) || !found.any(TASK) { consume_more(fx, found) } else { Through::default() }
+    then(fx, Through::default())
 }
 
 /// Goes on after a release of the consumer lock that found more to do.
+#[cold]
 #[inline(never)]
 fn consume_more<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Through {
     after_send(fx, found, false).unwrap_or_else(|| {
@@ -159,6 +182,7 @@ fn consume_more<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Through {
 }
 
 /// Goes on after an attempt to send, with its `result`.
+#[cold]
 #[inline(never)]
 fn consume_on<E: Effects + ?Sized>(fx: &E, mut result: Sent, mut armed: bool) -> Through {
     let word = fx.word();

@@ -59,18 +59,27 @@ impl Progress {
     /// the handler at least once. (N4, N5)
     #[inline]
     pub fn due(&self, unread: Unread, last: bool) -> bool {
-        let left = unread.produced > unread.consumed;
+        if unread.produced <= unread.consumed {
+            return false;
+        }
         let new = !guard("progress.same-bytes", unread.produced <= self.seen);
-        left && (new || guard("progress.told-of-close", last && !self.told))
+        new || guard("progress.told-of-close", last && !self.told)
     }
 
-    /// OnRequest returned: `before` and `after` are what was unread around it.
+    /// OnRequest returned: `before` and `after` are what was unread around it. Whether it is due again. (N4, N5)
     #[inline]
-    pub fn called(&mut self, before: Unread, after: Unread, last: bool) {
+    pub fn called(&mut self, before: Unread, after: Unread, last: bool) -> bool {
+        self.told = last;
         // A handler that consumed something is called again for the rest; one that consumed nothing
         // only for more than it has seen.
-        self.seen = if after.consumed == before.consumed { before.produced } else { 0 };
-        self.told = last;
+        self.seen = 0;
+        if after.produced <= after.consumed {
+            return false;
+        }
+        if after.consumed == before.consumed {
+            self.seen = before.produced;
+        }
+        self.due(after, last)
     }
 
     /// Another handler is in place, which has seen nothing.
@@ -135,43 +144,32 @@ enum Drained {
 
 /// Runs the serial section: drain, end, release and look again. `at` is a value of the word that the
 /// owner found after it took `TASK`. (S1, N1, N2, C4)
-#[inline]
+#[inline(always)]
 pub fn run<E: Effects + ?Sized>(fx: &E, at: Snapshot) {
-    if let Some(at) = run_once(fx, at) {
-        run_on(fx, at);
-    }
-}
-
-#[inline(never)]
-fn run_on<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) {
-    while let Some(next) = run_once(fx, at) {
-        at = next;
-    }
-}
-
-/// One turn of the section: `None` when the caller does not own it any more, else what it goes on with.
-#[inline(always)]
-fn run_once<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Option<Snapshot> {
     match drain(fx, at) {
-        Drained::Dry(dry) if !dry.any(CLOSING | SHUTDOWN) => release(fx, Rest::Idle),
-        other => leave_otherwise(fx, other),
+        Drained::Dry(dry) if !dry.any(CLOSING | SHUTDOWN) => {
+            let found = fx.word().release();
+            if found.any(PENDING | CLOSING | SHUTDOWN) {
+                fx.apart(|fx| run_on(fx, retake(fx, Rest::Idle, found)));
+            }
+        }
+        other => fx.apart(|fx| run_on(fx, leave_section(fx, other))),
     }
 }
 
-/// The owner leaves; `Some` if it must not.
-#[inline(always)]
-fn release<E: Effects + ?Sized>(fx: &E, rest: Rest) -> Option<Snapshot> {
-    let word = fx.word();
-    let found = word.release();
-    if !rest.is_over(found) || word.take().any(TASK) {
-        return None;
-    }
-    Some(look_again(fx))
-}
-
-/// A drain ended otherwise than dry with nobody closing.
+/// Goes on as long as the section is not left: `next` is the value for the next turn.
+#[cold]
 #[inline(never)]
-fn leave_otherwise<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Option<Snapshot> {
+fn run_on<E: Effects + ?Sized>(fx: &E, mut next: Option<Snapshot>) {
+    while let Some(at) = next {
+        next = leave_section(fx, drain(fx, at));
+    }
+}
+
+/// What follows a drain: the end, or a release. `Some` if the section goes on.
+#[cold]
+#[inline(never)]
+fn leave_section<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Option<Snapshot> {
     let rest = match drained {
         Drained::PassedOn => return None,
         Drained::Choked => Rest::Choked,
@@ -185,10 +183,20 @@ fn leave_otherwise<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Option<Snap
         },
         Drained::Dry(_) => Rest::Idle,
     };
-    release(fx, rest)
+    let found = fx.word().release();
+    retake(fx, rest, found)
+}
+
+/// The section was released, and `found` is what that found: takes it again if somebody would be missed. (N2)
+fn retake<E: Effects + ?Sized>(fx: &E, rest: Rest, found: Snapshot) -> Option<Snapshot> {
+    if !rest.is_over(found) || fx.word().take().any(TASK) {
+        return None;
+    }
+    Some(look_again(fx))
 }
 
 /// The owner is about to look: whatever arrives from here on sets its bit anew. (N1, R1)
+#[cold]
 fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
     let found = fx.word().begin_drain();
     if guard("process.install-handler", found.any(FRESH)) {
@@ -201,78 +209,105 @@ fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
 /// Calls OnRequest while it is due. (S4)
 #[inline(always)]
 fn drain<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Drained {
-    match drain_once(fx, at, false) {
+    if at.any(PENDING | FRESH | CLOSING | FULL) {
+        return fx.apart(|fx| drain_on(fx, at, false));
+    }
+    match call_if_due(fx, at, false, false, false) {
         Ok(drained) => drained,
-        Err((at, called)) => drain_on(fx, at, called),
+        Err((at, called)) => fx.apart(|fx| drain_on(fx, at, called)),
     }
 }
 
+/// `called`: OnRequest was called before, in this drain.
+#[cold]
 #[inline(never)]
 fn drain_on<E: Effects + ?Sized>(fx: &E, mut at: Snapshot, mut called: bool) -> Drained {
     loop {
-        match drain_once(fx, at, called) {
+        if at.any(PENDING | FRESH) {
+            at = look_again(fx);
+        }
+        if at.stopped() {
+            return Drained::Dry(at);
+        }
+        if at.any(FULL) && !fx.input_full() {
+            at = interest::read_on(fx, at);
+        }
+        match call_if_due(fx, at, at.any(FULL), at.closing(), called) {
             Ok(drained) => return drained,
             Err(next) => (at, called) = next,
         }
     }
 }
 
-/// Calls OnRequest if it is due. `called`: it was called before, in this drain. `Err` has both for another try.
+/// Calls OnRequest if it is due. `stopped_reading` and `last` are what `at` says of `FULL` and of closing. `Err` has
+/// the value for another try, and whether it was called.
 #[inline(always)]
-fn drain_once<E: Effects + ?Sized>(fx: &E, mut at: Snapshot, called: bool) -> Result<Drained, (Snapshot, bool)> {
-    if at.any(PENDING | FRESH) {
-        at = look_again(fx);
-    }
-    if at.stopped() {
-        return Ok(Drained::Dry(at));
-    }
-    if at.any(FULL) && !fx.input_full() {
-        at = interest::read_on(fx, at);
-    }
-    let last = at.closing();
+fn call_if_due<E: Effects + ?Sized>(
+    fx: &E,
+    at: Snapshot,
+    stopped_reading: bool,
+    last: bool,
+    called: bool,
+) -> Result<Drained, (Snapshot, bool)> {
     let Some(before) = fx.unread().filter(|unread| fx.progress(|own| own.due(*unread, last))) else {
-        fx.keep_unread();
-        return Ok(Drained::Dry(rest_reading(fx, at, || fx.unread().is_none())));
+        return Ok(Drained::Dry(fx.apart(|fx| not_due(fx, at))));
     };
     if fx.output_high() && !at.closed() {
-        fx.keep_unread();
-        // A consumer that parks after this finds it; what one sent before is counted by now.
-        if guard("process.choked", fx.word().choke().any(OUT)) && guard("process.still-high", fx.output_high()) {
-            let _ = rest_reading(fx, at, || true);
-            return Ok(Drained::Choked);
-        }
-        // Nobody may be there to clear it.
-        return Err((fx.word().unchoke().without(HIGH), called));
+        return fx.apart(|fx| choke(fx, at)).map_err(|at| (at, called));
     }
     if called && fx.pass_on(at) {
         return Ok(Drained::PassedOn);
     }
     let ran = fx.on_request(last);
     if ran == Ran::Panicked {
-        return Ok(Drained::Dry(close_held(fx)));
+        return Ok(Drained::Dry(fx.apart(close_held)));
     }
     let after = fx.unread().unwrap_or(before);
-    let more = fx.progress(|own| {
-        own.called(before, after, last);
-        own.due(after, last)
-    });
+    let more = fx.progress(|own| own.called(before, after, last));
     if more || last {
         // Somebody may have closed meanwhile, and a user close stops the drain at once.
-        return Err((look_again(fx), true));
+        return Err((fx.apart(look_again), true));
     }
-    Ok(Drained::Dry(rest_reading(fx, at, || false)))
+    Ok(Drained::Dry(rest_reading(fx, at, stopped_reading, || false)))
+}
+
+/// OnRequest is not due.
+#[cold]
+#[inline(never)]
+fn not_due<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Snapshot {
+    fx.keep_unread();
+    rest_reading(fx, at, at.any(FULL), || fx.unread().is_none())
+}
+
+/// OnRequest is due, and so much output is on its way that it is to wait. `Err`: it is not any more. (O5)
+#[cold]
+#[inline(never)]
+fn choke<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Result<Drained, Snapshot> {
+    fx.keep_unread();
+    // A consumer that parks after this finds it; what one sent before is counted by now.
+    if guard("process.choked", fx.word().choke().any(OUT)) && guard("process.still-high", fx.output_high()) {
+        let _ = rest_reading(fx, at, at.any(FULL), || true);
+        return Ok(Drained::Choked);
+    }
+    // Nobody may be there to clear it.
+    Err(fx.word().unchoke().without(HIGH))
 }
 
 /// The owner is about to leave bytes unread, or none. Reading goes on for a handler that wants more than
-/// is read ahead; where nobody will consume, it stops at the limit. (N6)
+/// is read ahead; where nobody will consume, it stops at the limit. `stopped`: it had, by `at`. (N6)
 #[inline(always)]
-fn rest_reading<E: Effects + ?Sized>(fx: &E, at: Snapshot, nobody_consumes: impl FnOnce() -> bool) -> Snapshot {
+fn rest_reading<E: Effects + ?Sized>(
+    fx: &E,
+    at: Snapshot,
+    stopped: bool,
+    nobody_consumes: impl FnOnce() -> bool,
+) -> Snapshot {
     let full = guard("process.fill", fx.input_full()) && nobody_consumes();
-    if at.any(FULL) && guard("process.read-on", !full) {
-        interest::read_on(fx, at)
-    } else if full && !at.any(FULL) {
+    if stopped && guard("process.read-on", !full) {
+        fx.apart(|fx| interest::read_on(fx, at))
+    } else if full && !stopped {
         let _ = fx.word().fill();
-        interest::update(fx);
+        fx.apart(interest::update);
         at.with(FULL)
     } else {
         at
@@ -280,6 +315,7 @@ fn rest_reading<E: Effects + ?Sized>(fx: &E, at: Snapshot, nobody_consumes: impl
 }
 
 /// The owner closes the connection itself. (P1)
+#[cold]
 pub(super) fn close_held<E: Effects + ?Sized>(fx: &E) -> Snapshot {
     let found = fx.word().close_held();
     wake_for_close(fx, found, Wake::Closed);
@@ -338,12 +374,16 @@ fn close_if_idle<E: Effects + ?Sized>(fx: &E) -> Result<Snapshot, Rest> {
 
 /// A hold is over: the last one out takes the section of a connection that is to end. `found` is what
 /// the release of `bit` found. (H3)
-#[inline]
+#[inline(always)]
 pub(super) fn leave<E: Effects + ?Sized>(fx: &E, found: Snapshot, bit: u32) {
-    let now = found.without(bit);
-    if now.any(TASK) {
-        return;
+    if !found.any(TASK) {
+        fx.apart(|fx| leave_unowned(fx, found.without(bit)));
     }
+}
+
+/// The last one out takes the section, if that is due; `now` is the value that the release left behind.
+#[cold]
+fn leave_unowned<E: Effects + ?Sized>(fx: &E, now: Snapshot) {
     let end = if now.closing() {
         guard("leave.last-one-out", !now.at_rest())
     } else {

@@ -3,126 +3,47 @@
 //! Every `unsafe` here rests on the bit under which the protocol calls the method; the trait's
 //! documentation says which, and the scenarios check it. Not here: what an effect is given (`fx`).
 
-use std::cell::RefCell;
-use std::io::IoSlice;
-
 use nix::errno::Errno;
 
 use super::fx::Fx;
+use super::sending::{Out, Writing};
 use super::sys::{Interest, Sys};
 use super::threads;
 use crate::buffer::input;
-use crate::buffer::output::{Batch, Output, Write};
-use crate::connection::Detached;
+use crate::connection::{Conn, Detached};
+use crate::handler::BoxError;
+use crate::io::Io;
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
 use crate::protocol::interest;
 use crate::protocol::process::{self, Progress, Unread};
 use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
-use crate::protocol::word::{ARMED, CLOSING, FRESH, MASKED, PENDING, Snapshot};
+use crate::protocol::word::{ARMED, CLOSING, FRESH, PENDING, Snapshot};
 use crate::runner::Task;
 use crate::trace;
 
-/// One attempt to write to the fd.
-struct Writing<'a, 'b, O>(&'a Fx<'b, O>);
-
-impl<O> Writing<'_, '_, O> {
-    #[inline(always)]
-    fn wrote(&self, result: super::sys::Result<usize>) -> Option<usize> {
-        match result {
-            Ok(count) => {
-                self.0.conn.server.counters.written(self.0.conn.place.home(), count);
-                Some(count)
-            }
-            Err(Errno::EAGAIN) => Some(0),
-            Err(_) => {
-                self.0.state.failed.set(true);
-                // Only the holder of READING reports the peer's close: this makes the poller see it.
-                // Safety: OUT is a hold. An error means that it is shut down already.
-                let _ = unsafe { self.0.fd(|fd| self.0.conn.server.sys.shutdown(fd)) };
-                None
-            }
-        }
-    }
-}
-
-impl<O> Write for Writing<'_, '_, O> {
-    #[inline(always)]
-    fn run(&mut self, bytes: &[u8]) -> Option<usize> {
-        // Safety: OUT is a hold.
-        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.server.sys.write(fd, bytes)) })
-    }
-
-    fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize> {
-        // Safety: OUT is a hold.
-        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.server.sys.write_vectored(fd, runs)) })
-    }
-
-    /// A masked fd is edge-triggered, and there is no edge as long as the socket takes everything. Who masks it after
-    /// this look does so with a MOD, which makes one. (K6)
-    fn may_rest(&self) -> bool {
-        !self.0.conn.word.look().any(MASKED)
-    }
-}
-
-/// The bytes of a flush.
+/// Calls the handler that was set on its connection, if there is one.
 ///
-/// Both methods are called under the bits of the effect of the same name.
-pub(super) trait Out {
-    /// # Safety
-    ///
-    /// Under `FLUSHING`.
-    unsafe fn append(&self, output: &Output);
-
-    /// # Safety
-    ///
-    /// Under `OUT`, and `FLUSHING` if it is direct.
-    unsafe fn send(&self, output: &Output, direct: bool, write: impl Write) -> Sent;
-}
-
-/// A step that flushes nothing of its own.
-impl Out for () {
-    unsafe fn append(&self, _: &Output) {}
-
-    unsafe fn send(&self, output: &Output, _: bool, write: impl Write) -> Sent {
-        // Safety: by the caller's promise.
-        unsafe { output.send(None, write) }
-    }
-}
-
-/// One run, sent from where it is.
-impl Out for &[u8] {
-    unsafe fn append(&self, output: &Output) {
-        // Safety: by the caller's promise.
-        unsafe { output.append(&mut Batch::Run(self)) }
-    }
-
-    #[inline(always)]
-    unsafe fn send(&self, output: &Output, direct: bool, write: impl Write) -> Sent {
-        // Safety: by the caller's promise.
-        unsafe { output.send(direct.then_some(Batch::Run(self)), write) }
-    }
-}
-
-impl Out for RefCell<Option<Batch<'_>>> {
-    unsafe fn append(&self, output: &Output) {
-        if let Some(batch) = self.borrow_mut().as_mut() {
-            // Safety: by the caller's promise.
-            unsafe { output.append(batch) };
-        }
-    }
-
-    unsafe fn send(&self, output: &Output, direct: bool, write: impl Write) -> Sent {
-        let batch = if direct { self.take() } else { None };
-        // Safety: by the caller's promise.
-        unsafe { output.send(batch, write) }
-    }
+/// # Safety
+///
+/// Under `TASK`, from OnRequest alone (R1, S1).
+#[cold]
+#[inline(never)]
+unsafe fn call(conn: &Conn, io: &mut Io<'_>) -> Result<(), BoxError> {
+    // Safety: by the caller's promise.
+    unsafe { conn.request.get() }.get_mut().as_mut().map_or(Ok(()), |request| request(io))
 }
 
 impl<O: Out> Effects for Fx<'_, O> {
     #[inline]
     fn word(&self) -> &Word {
         &self.conn.word
+    }
+
+    #[inline(always)]
+    fn apart<R>(&self, unusual: impl FnOnce(&Self) -> R) -> R {
+        let copy = *self;
+        unusual(&copy)
     }
 
     fn run_task(&self, at: Snapshot) {
@@ -133,10 +54,10 @@ impl<O: Out> Effects for Fx<'_, O> {
     fn run_read(&self, at: Snapshot) {
         // The bytes in the block are this thread's only until the section is released. A section that
         // begins with anything but the handler may be released before it calls it.
-        if self.state.view.get() > 0 && !at.any(PENDING | FRESH | CLOSING) && self.conn.server.runner.is_none() {
+        if !at.any(PENDING | FRESH | CLOSING) && self.conn.server.runner.is_none() {
             process::run(self, at);
         } else {
-            self.run_task(at);
+            self.apart(|fx| fx.run_task(at));
         }
     }
 
@@ -181,7 +102,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         unsafe { self.conn.input.progress(f) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_request(&self, last: bool) -> Ran {
         // Safety: TASK.
         trace::request(self.conn.place.id, || unsafe { self.conn.input.unread() });
@@ -190,7 +111,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         self.serve("on_request", last, |io| unsafe {
             match self.conn.request.get().get_mut() {
                 None => self.conn.service.on_request(io),
-                Some(request) => request(io),
+                Some(_) => call(self.conn, io),
             }
         })
     }
@@ -283,12 +204,12 @@ impl<O: Out> Effects for Fx<'_, O> {
             }
             (_, fd) => drop(fd),
         }
-        conn.poller().registry.remove(conn.token);
+        conn.poller().forget(conn.token);
         trace::close(conn.place.id, conn.word.look());
         conn.server.one_less(conn.place);
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, owner: bool) -> Input {
         // Only polling threads read.
         let Some(local) = self.local else { return Input::Empty };
@@ -340,7 +261,7 @@ impl<O: Out> Effects for Fx<'_, O> {
     #[inline(always)]
     fn send(&self, direct: bool) -> Sent {
         // Safety: OUT, and FLUSHING if it is direct.
-        unsafe { self.out.send(&self.conn.output, direct, Writing(self)) }
+        unsafe { self.out.send(&self.conn.output, direct, Writing(*self)) }
     }
 
     fn discard(&self) {

@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::accept::Acceptor;
-use super::registration::Registry;
+use super::registration::{Handles, Registry, Token};
 use super::sys::{Events, Interest, Kernel, Result, Sys};
 use crate::runner::Task;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, lock};
 
 type Fd = <Kernel as Sys>::Fd;
@@ -23,6 +23,11 @@ type Listener = <Kernel as Sys>::Listener;
 pub(crate) const WAKE: u64 = u64::MAX;
 /// The token of the listener.
 pub(crate) const LISTENER: u64 = u64::MAX - 1;
+
+/// Sections wait.
+const QUEUED: u32 = 1;
+/// There are handles to give back.
+const OVER: u32 = 2;
 
 /// A poller, as other threads see it.
 pub(crate) struct Poller {
@@ -37,7 +42,8 @@ pub(crate) struct Poller {
     pub(crate) acceptor: Mutex<Option<Acceptor>>,
     /// Sections that used up their budget; none wait once the loop is over. (F2)
     queue: Mutex<Option<VecDeque<Task>>>,
-    queued: AtomicBool,
+    /// What the leading thread is to look at in its next turn: `QUEUED`, `OVER`.
+    asks: AtomicU32,
     stop: AtomicBool,
     stop_accepting: AtomicBool,
 }
@@ -55,7 +61,7 @@ impl Poller {
             stale: AtomicU64::new(0),
             acceptor: Mutex::new(None),
             queue: Mutex::new(Some(VecDeque::new())),
-            queued: AtomicBool::new(false),
+            asks: AtomicU32::new(0),
             stop: AtomicBool::new(false),
             stop_accepting: AtomicBool::new(false),
         })
@@ -110,8 +116,8 @@ impl Poller {
         match &mut *queue {
             Some(waiting) => {
                 waiting.push_back(task);
-                // Ordering: Release, partner `queued`.
-                self.queued.store(true, Ordering::Release);
+                // Ordering: Release, partner `asks`.
+                self.asks.fetch_or(QUEUED, Ordering::Release);
             }
             None => {
                 drop(queue);
@@ -123,11 +129,34 @@ impl Poller {
         if elsewhere { self.wake() } else { Ok(()) }
     }
 
-    /// Whether sections wait.
+    /// Whether there is anything but events to look at.
     #[inline]
-    pub(crate) fn queued(&self) -> bool {
+    pub(crate) fn asks(&self) -> bool {
         // Ordering: Acquire, partner `queue`. Who queues elsewhere wakes this poller after it.
-        self.queued.load(Ordering::Acquire)
+        self.asks.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether sections wait.
+    pub(crate) fn queued(&self) -> bool {
+        // Ordering: Acquire, as in `asks`.
+        self.asks.load(Ordering::Acquire) & QUEUED != 0
+    }
+
+    /// The registration of `token` is over. (C5)
+    pub(crate) fn forget(&self, token: Token) {
+        if self.registry.remove(token) {
+            // Ordering: Relaxed, partner `asks`: what it says is in the registry, under a lock. Who sees it late gives
+            // back its handles a turn later.
+            self.asks.fetch_or(OVER, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives back handles of connections that are over. Called by the leading thread.
+    pub(crate) fn give_back(&self, handles: &mut Handles) {
+        // Ordering: Relaxed, as in `forget`. Cleared first: what is over from here on asks again.
+        if self.asks.fetch_and(!OVER, Ordering::Relaxed) & OVER != 0 {
+            self.registry.give_back(handles);
+        }
     }
 
     /// The section that has waited longest.
@@ -136,7 +165,7 @@ impl Poller {
         let next = queue.as_mut().and_then(VecDeque::pop_front);
         if next.is_none() {
             // Ordering: Relaxed: under the lock, under which nobody has pushed since.
-            self.queued.store(false, Ordering::Relaxed);
+            self.asks.fetch_and(!QUEUED, Ordering::Relaxed);
         }
         next
     }

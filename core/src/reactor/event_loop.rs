@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::takeover::Lead;
 use crate::protocol::{interest, output};
+use crate::protocol::effects::Effects;
 use crate::shared::Shared;
 use crate::sync::Arc;
 
@@ -62,30 +63,23 @@ fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     let poller = &server.pollers[lead.home()];
     let Desk { local, events, handles } = desk;
     let mut pauses = poller.accepting_pauses();
-    let mut came = false;
+    let mut came = 0;
     loop {
         lead.rest();
         if lead.is_over() {
             return;
         }
-        let timeout = match pauses {
-            _ if poller.queued() => Some(Duration::ZERO),
-            Some(Some(retry)) => Some(retry.saturating_duration_since(Instant::now())),
-            Some(None) | None => None,
-        };
-        if poller.registry.some_are_over() {
-            poller.registry.give_back(handles);
-        }
+        let timeout = if pauses.is_some() || poller.asks() { prepare(poller, handles, pauses) } else { None };
         if let Err(errno) = poller.wait(events, timeout) {
             // It is told apart from a bad epoll by nothing: there is no way to go on.
             server.report(&Error::Server { call: "epoll_wait", source: errno.into() });
             return end(server, lead);
         }
-        let (mut woken, mut incoming) = (false, false);
-        let mut batch = events.iter();
+        let mut asked = 0;
+        let mut batch = events.batch();
         while let Some((token, ready)) = batch.next() {
             if token >= LISTENER {
-                (woken, incoming) = (woken | (token == WAKE), incoming | (token == LISTENER));
+                asked |= if token == WAKE { WOKEN } else { INCOMING };
                 continue;
             }
             let Some(conn) = poller.registry.find(handles, Token(token)) else {
@@ -94,40 +88,78 @@ fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
             };
             lead.work();
             dispatch(conn, ready, local);
-            if batch.len() > 0 && lead.is_over() {
+            if !batch.is_empty() && lead.is_over() {
                 return batch.for_each(|(token, ready)| drop_event(poller, handles, token, ready, local));
             }
         }
-        if pauses.is_some() || incoming {
-            // Who else is there is reported again at once, and then comes along with the others.
-            let singly = pauses.is_none() && !came;
-            if !accept::turn(server, lead, local, incoming, singly) {
-                return;
-            }
-            pauses = poller.accepting_pauses();
-        }
-        came = incoming;
-        if poller.queued() && !serve_queue(poller, lead, local) {
+        let asks = asked != 0 || pauses.is_some() || poller.asks();
+        if asks && !serve(server, lead, local, asked, came & INCOMING != 0, &mut pauses) {
             return;
         }
-        if woken {
-            lead.work();
-            if let Err(errno) = poller.awake() {
-                server.report(&Error::Server { call: "eventfd read", source: errno.into() });
-            }
-            if poller.accepting_stops() && poller.end_accepting() {
-                server.accepting_ended();
-            }
-            if poller.stopping() {
-                return end(server, lead);
-            }
+        came = asked;
+    }
+}
+
+/// Which of the poller's own events a batch has: bits.
+type Asked = u32;
+const WOKEN: Asked = 1;
+const INCOMING: Asked = 2;
+
+/// Everything but connections' events; `came`: there were incoming connections the time before. Whether the thread
+/// still leads, and the loop goes on.
+#[cold]
+#[inline(never)]
+fn serve(
+    server: &Arc<Shared>,
+    lead: &Lead,
+    local: &Local,
+    asked: Asked,
+    came: bool,
+    pauses: &mut Option<Option<Instant>>,
+) -> bool {
+    let poller = &server.pollers[lead.home()];
+    if pauses.is_some() || asked & INCOMING != 0 {
+        // Who else is there is reported again at once, and then comes along with the others.
+        let singly = pauses.is_none() && !came;
+        if !accept::turn(server, lead, local, asked & INCOMING != 0, singly) {
+            return false;
         }
+        *pauses = poller.accepting_pauses();
+    }
+    if poller.queued() && !serve_queue(poller, lead, local) {
+        return false;
+    }
+    if asked & WOKEN != 0 {
+        lead.work();
+        if let Err(errno) = poller.awake() {
+            server.report(&Error::Server { call: "eventfd read", source: errno.into() });
+        }
+        if poller.accepting_stops() && poller.end_accepting() {
+            server.accepting_ended();
+        }
+        if poller.stopping() {
+            end(server, lead);
+            return false;
+        }
+    }
+    true
+}
+
+/// There is more than events to look at: until when at most to wait for them.
+#[cold]
+#[inline(never)]
+fn prepare(poller: &Poller, handles: &mut Handles, pauses: Option<Option<Instant>>) -> Option<Duration> {
+    // First: it may drop what users made, which may queue a section.
+    poller.give_back(handles);
+    match pauses {
+        _ if poller.queued() => Some(Duration::ZERO),
+        Some(Some(retry)) => Some(retry.saturating_duration_since(Instant::now())),
+        Some(None) | None => None,
     }
 }
 
 /// Runs the sections that have used up their budget, each once; what they leave waits for the next round. Whether
 /// the thread still leads. (F2, K2)
-#[cold]
 fn serve_queue(poller: &Poller, lead: &Lead, local: &Local) -> bool {
     for _ in 0..QUEUE_BATCH {
         let Some(task) = poller.next_queued() else { break };
@@ -163,22 +195,31 @@ fn end(server: &Shared, lead: &Lead) {
 }
 
 /// One connection's events.
-#[inline]
+#[inline(never)]
 fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
     let state = State::new();
     let fx = Fx::polling(conn, local, &state);
-    // Writable, and nobody is parked: the connection was closed meanwhile, which the reader's step finds.
-    let stray = ready.writable() && !output::writable(&fx);
-    if !ready.readable() && !stray {
-        return;
+    if !ready.is_data() {
+        return fx.apart(|fx| dispatch_other(fx, ready));
     }
-    match lifecycle::readable(&fx, ready.hung_up()) {
-        Reading::Data if !ready.ends() => {}
-        other => read_on(&fx, ready, other),
+    match lifecycle::readable(&fx, false) {
+        Reading::Data => {}
+        other => fx.apart(|fx| read_on(fx, ready, other)),
     }
 }
 
-/// The first read of an event found something else than data that is not the last.
+/// Events other than that there is something to read.
+#[cold]
+#[inline(never)]
+fn dispatch_other(fx: &Fx<'_>, ready: Ready) {
+    // Writable, and nobody is parked: the connection was closed meanwhile, which the reader's step finds.
+    let stray = ready.writable() && !output::writable(fx);
+    if ready.readable() || stray {
+        read_on(fx, ready, read_again(fx, ready));
+    }
+}
+
+/// What follows a read that found `reading`.
 #[cold]
 #[inline(never)]
 fn read_on(fx: &Fx<'_>, ready: Ready, mut reading: Reading) {
@@ -189,8 +230,13 @@ fn read_on(fx: &Fx<'_>, ready: Ready, mut reading: Reading) {
             Reading::Data | Reading::Nothing | Reading::Closed => return,
             Reading::Eof => return interest::mask_after_eof(fx),
         }
-        reading = lifecycle::readable(fx, ready.hung_up());
+        reading = read_again(fx, ready);
     }
+}
+
+#[inline(never)]
+fn read_again(fx: &Fx<'_>, ready: Ready) -> Reading {
+    lifecycle::readable(fx, ready.hung_up())
 }
 
 /// What a deposed thread does about an event that it has in hand: epoll reports it again, to the successor. Not

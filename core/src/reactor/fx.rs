@@ -22,12 +22,12 @@ use crate::buffer::input;
 use crate::connection::{Conn, Connection};
 use crate::error::Error;
 use crate::handler::BoxError;
-use crate::io::Io;
+use crate::io::{Io, Reply};
 use crate::protocol::effects::Ran;
 use crate::protocol::process;
 use crate::protocol::word::Snapshot;
 use crate::runner::Task;
-use crate::waiting;
+use crate::{waiting, writer};
 
 /// Memory of a polling thread.
 pub(crate) struct Local {
@@ -109,6 +109,7 @@ impl<'a> Fx<'a> {
     }
 
     /// Runs the section where the runner says, without a view. Called with `TASK`, which travels on.
+    #[cold]
     #[inline(never)]
     pub(super) fn run_elsewhere(&self, at: Snapshot) {
         if self.state.view.get() > 0 {
@@ -212,7 +213,7 @@ impl<'a, O> Fx<'a, O> {
     }
 
     /// Runs a handler that reads and writes, and sends what it wrote, once.
-    #[inline]
+    #[inline(always)]
     pub(super) fn serve(&self, callback: &'static str, last: bool, call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>) -> Ran {
         // Safety: called under TASK, and until the handler returns nobody else on this thread comes here: the
         // protocol looks at the input before and after, not during its call.
@@ -222,23 +223,53 @@ impl<'a, O> Fx<'a, O> {
             // Safety: TASK.
             unsafe { self.conn.input.collect(own) };
         }
+        if self.local.is_none() {
+            writer::prepare();
+        }
         // Its end gives back everything that it owns.
         let mut io = ManuallyDrop::new(Io::new(self.handle, self.local, own, view, last));
-        let panicked = Cell::new(true);
-        let ran = self.guarded(callback, || {
-            let result = call(&mut io);
-            panicked.set(false);
-            result
-        });
-        if !panicked.get() {
-            // Nobody reads it where this fails.
-            if let Some(whole) = io.whole() {
-                waiting::reply(&self.flushing(whole));
-            } else if let Some(gathered) = io.gathered() {
-                let _ = waiting::flush(self.handle, gathered);
+        match catch_unwind(AssertUnwindSafe(|| call(&mut io))) {
+            Ok(Ok(())) => {
+                self.reply(&mut io);
+                io.reader.finish();
+                Ran::Done
+            }
+            // A copy, as in `Effects::apart`.
+            Ok(Err(source)) => self.flushing(()).served_badly(callback, Ok(source), &mut io),
+            Err(payload) => self.flushing(()).served_badly(callback, Err(payload), &mut io),
+        }
+    }
+
+    /// Sends what the handler wrote.
+    #[inline(always)]
+    fn reply(&self, io: &mut Io<'_>) {
+        // Nobody reads it where this fails.
+        match io.reply() {
+            Reply::None => {}
+            Reply::Whole(run) => waiting::reply(&self.flushing(run)),
+            Reply::Gathered(writer) => {
+                writer.reply();
+                io.finish_writer();
             }
         }
-        io.finish();
+    }
+
+    /// A handler returned an error or panicked. What it wrote before an error is sent.
+    #[cold]
+    #[inline(never)]
+    fn served_badly(&self, callback: &'static str, how: std::thread::Result<BoxError>, io: &mut Io<'_>) -> Ran {
+        let ran = match how {
+            Ok(source) => {
+                let ran = self.failed_with(callback, source);
+                self.reply(io);
+                ran
+            }
+            Err(payload) => {
+                io.finish_writer();
+                self.panicked(callback, payload)
+            }
+        };
+        io.reader.finish();
         ran
     }
 }

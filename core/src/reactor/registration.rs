@@ -12,7 +12,6 @@
 #![forbid(unsafe_code)]
 
 use crate::connection::Connection;
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 
 /// How many handles a polling thread keeps at most.
@@ -116,40 +115,35 @@ impl Handles {
 }
 
 /// The connections of one poller.
-pub(crate) struct Registry {
-    slab: Mutex<Slab<Connection>>,
-    /// A polling thread has handles to give back.
-    over: AtomicBool,
-}
+pub(crate) struct Registry(Mutex<Slab<Connection>>);
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { slab: Mutex::new(Slab::new()), over: AtomicBool::new(false) }
+        Self(Mutex::new(Slab::new()))
     }
 }
 
 impl Registry {
     /// Registers the connection that `make` makes; before its fd is added to epoll (S2).
     pub(crate) fn insert(&self, make: impl FnOnce(Token) -> Connection) -> Connection {
-        lock(&self.slab).insert(make).clone()
+        lock(&self.0).insert(make).clone()
     }
 
-    /// Ends a registration: its token names nothing from here on. (C5)
-    pub(crate) fn remove(&self, token: Token) {
-        let mut slab = lock(&self.slab);
+    /// Ends a registration: its token names nothing from here on. Whether a polling thread has handles to give
+    /// back. (C5)
+    pub(crate) fn remove(&self, token: Token) -> bool {
+        let mut slab = lock(&self.0);
         let gone = slab.remove(token);
-        if !slab.over.is_empty() {
-            // Ordering: Relaxed, partner `some_are_over`, after which the lock is taken.
-            self.over.store(true, Ordering::Relaxed);
-        }
+        let over = !slab.over.is_empty();
         // Dropped outside the lock: it may be the last handle of the connection.
         drop(slab);
         drop(gone);
+        over
     }
 
     /// Every connection that is registered now.
     pub(crate) fn all(&self) -> Vec<Connection> {
-        lock(&self.slab).slots.iter().filter_map(|slot| slot.entry.clone()).collect()
+        lock(&self.0).slots.iter().filter_map(|slot| slot.entry.clone()).collect()
     }
 
     /// The connection that an event is for; `None` when its registration is over. Called by the leading thread, or
@@ -165,29 +159,15 @@ impl Registry {
     #[cold]
     #[inline(never)]
     fn keep(&self, place: &mut Option<Connection>, token: Token) -> bool {
-        let Some(conn) = lock(&self.slab).keep(token).cloned() else { return false };
+        let Some(conn) = lock(&self.0).keep(token).cloned() else { return false };
         // Dropped outside the lock, as in `remove`.
         *place = Some(conn);
         true
     }
 
-    /// Whether there are handles to give back.
-    #[inline]
-    pub(crate) fn some_are_over(&self) -> bool {
-        // Ordering: Relaxed, partner `remove`: who sees it late gives them back a turn later.
-        self.over.load(Ordering::Relaxed)
-    }
-
     /// Gives back the handles of connections that are over. Called by the leading thread.
-    #[cold]
-    #[inline(never)]
     pub(crate) fn give_back(&self, handles: &mut Handles) {
-        {
-            let mut slab = lock(&self.slab);
-            // Ordering: Relaxed: under the lock, under which it was set.
-            self.over.store(false, Ordering::Relaxed);
-            std::mem::swap(&mut slab.over, &mut handles.over);
-        }
+        std::mem::swap(&mut lock(&self.0).over, &mut handles.over);
         for token in handles.over.drain(..) {
             let place = &mut handles.places[token.index() % KEPT];
             if place.as_ref().is_some_and(|conn| conn.conn().token == token) {
