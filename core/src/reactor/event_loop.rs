@@ -64,12 +64,12 @@ fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     let Desk { local, events, handles } = desk;
     let mut pauses = poller.accepting_pauses();
     let mut came = 0;
+    let mut timeout = prepare(poller, handles, pauses);
     loop {
         lead.rest();
         if lead.is_over() {
             return;
         }
-        let timeout = if pauses.is_some() || poller.asks() { prepare(poller, handles, pauses) } else { None };
         if let Err(errno) = poller.wait(events, timeout) {
             // It is told apart from a bad epoll by nothing: there is no way to go on.
             server.report(&Error::Server { call: "epoll_wait", source: errno.into() });
@@ -92,9 +92,13 @@ fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
                 return batch.for_each(|(token, ready)| drop_event(poller, handles, token, ready, local));
             }
         }
-        let asks = asked != 0 || pauses.is_some() || poller.asks();
-        if asks && !serve(server, lead, local, asked, came & INCOMING != 0, &mut pauses) {
-            return;
+        // What others ask for after this look, they wake this thread for.
+        timeout = None;
+        if asked != 0 || pauses.is_some() || poller.asks() {
+            if !serve(server, lead, local, asked, came & INCOMING != 0, &mut pauses) || lead.is_over() {
+                return;
+            }
+            timeout = prepare(poller, handles, pauses);
         }
         came = asked;
     }

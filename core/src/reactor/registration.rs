@@ -95,8 +95,9 @@ impl<T> Slab<T> {
 /// A polling thread's own handles of connections that it has had events for.
 ///
 /// One is given back in the thread's next turn after its registration is over, or when another connection needs
-/// the place. So a connection that another thread ends while this one waits keeps a little memory until there is an
-/// event; an event that the thread has in hand for it finds it closed, as one that came a little earlier would.
+/// the place. So a connection that another thread ends while this one waits, or is in a handler, keeps a little memory
+/// until there is an event, or the handler returns: at most [`KEPT`] of them. An event that the thread has in hand for
+/// it finds it closed, as one that came a little earlier would.
 pub(crate) struct Handles {
     places: Box<[Option<Connection>; KEPT]>,
     /// Memory for those that are over.

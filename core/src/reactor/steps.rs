@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::fx::{Fx, Local, State};
+use super::registration::Handles;
 use crate::Server;
 use crate::addr::Addr;
 use crate::connection::{Connection, Detached};
@@ -221,4 +222,20 @@ fn a_flush_during_a_send_leaves_its_bytes_to_the_sender() {
     let all = reader.join().expect("no panic");
     assert!(all[..4 << 20] == big && all[4 << 20..][..1000] == small && all[(4 << 20) + 1000] == 3);
     conn.close();
+}
+
+#[test]
+fn a_polling_thread_gives_the_handle_of_a_connection_back_that_is_over() {
+    let (conn, _peer, _server) = connected();
+    let (poller, token) = (conn.conn().poller(), conn.conn().token);
+    let mut handles = Handles::new();
+    assert!(poller.registry.find(&mut handles, token).is_some());
+    assert!(!poller.asks());
+    conn.close();
+    assert!(poller.asks());
+    // An event in hand finds it closed.
+    assert!(poller.registry.find(&mut handles, token).is_some_and(|kept| !kept.is_active()));
+    poller.give_back(&mut handles);
+    assert!(!poller.asks());
+    assert!(poller.registry.find(&mut handles, token).is_none());
 }
