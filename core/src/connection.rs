@@ -17,7 +17,7 @@ use crate::protocol::close_list::CloseList;
 use crate::protocol::slot::{SharedSlot, Slot};
 use crate::protocol::transitions::Word;
 use crate::protocol::{lifecycle, word};
-use crate::reactor::fx::Fx;
+use crate::reactor::fx::{Fx, State};
 use crate::reactor::epoll::Poller;
 use crate::reactor::held::{Exclusive, Held, LazyTrigger};
 use crate::reactor::registration::Token;
@@ -276,7 +276,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn close(&self) {
-        let _ = lifecycle::close(&Fx::new(self));
+        let _ = lifecycle::close(&Fx::new(self, &State::new()));
     }
 
     /// Closes it gracefully: at once if it is idle, else when it has drained, answered and flushed. Half a
@@ -290,7 +290,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn shutdown(&self) {
-        lifecycle::shutdown(&Fx::new(self));
+        lifecycle::shutdown(&Fx::new(self, &State::new()));
     }
 
     /// Sends `bytes`, after whatever was sent before. Does not wait for the peer: what the socket does not take is
@@ -361,7 +361,7 @@ impl Connection {
             }
             *slot = Some(Box::new(callback));
         }
-        if lifecycle::detach(&Fx::new(self)) {
+        if lifecycle::detach(&Fx::new(self, &State::new())) {
             return Ok(());
         }
         let unused = self.0.take_detached();

@@ -16,7 +16,7 @@ use crate::flow::flow_settings;
 use crate::handler::{Factory, Handler, Service, Unserved};
 use crate::options::{Settings, common_settings};
 use crate::protocol::lifecycle;
-use crate::reactor::fx::Fx;
+use crate::reactor::fx::{Fx, State};
 use crate::server::{Server, Shutdown};
 use crate::socket;
 use crate::stats::Stats;
@@ -133,7 +133,8 @@ impl Dialer {
         let shared = self.server.shared();
         let (fd, peer) = socket::connect(address, timeout, &shared.sockets)?;
         let conn = shared.dialed(fd, peer, service)?;
-        let fx = Fx::new(&conn);
+        let state = State::new();
+        let fx = Fx::new(&conn, &state);
         let registered = lifecycle::register(&fx);
         lifecycle::connect(&fx);
         trace::connect(conn.id());

@@ -2,10 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
-use crate::buffer::gather::Gather;
 use crate::buffer::input::Own;
 use crate::connection::Connection;
 use crate::reactor::fx::Local;
@@ -34,27 +33,41 @@ use crate::writer::Writer;
 /// ```
 pub struct Io<'a> {
     pub(crate) reader: Reader<'a>,
-    pub(crate) writer: Writer<'a>,
-    /// The part of the reader's view that is the reply so far: sent without a copy. Offset and length.
-    whole: Cell<(usize, usize)>,
+    /// There once something is to be gathered.
+    writer: OnceCell<Writer<'a>>,
+    /// Where the part of the reader's view begins that is the reply so far: sent without a copy.
+    whole: Cell<usize>,
+    /// Its length; 0 if there is no reply so far, [`GATHERED`] if it is in the writer.
+    whole_len: Cell<usize>,
     last: bool,
+}
+
+/// The reply is in the writer, or was.
+const GATHERED: usize = usize::MAX;
+
+/// What a handler wrote.
+pub(crate) enum Reply<'i, 'a> {
+    None,
+    /// One piece of the view.
+    Whole(&'i [u8]),
+    Gathered(&'i mut Writer<'a>),
 }
 
 impl<'a> Io<'a> {
     /// For the owner of the section, with a view of the polling thread's block. `last`: nothing more will come.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         conn: &'a Connection,
         local: Option<&'a Local>,
         own: &'a mut Own,
         view_len: usize,
-        gather: Box<Gather>,
         last: bool,
     ) -> Self {
         Self {
             reader: Reader::new(conn, local, own, view_len),
-            writer: Writer::new(conn, gather, local.is_none()),
-            whole: Cell::new((0, 0)),
+            writer: OnceCell::new(),
+            whole: Cell::new(0),
+            whole_len: Cell::new(0),
             last,
         }
     }
@@ -99,25 +112,47 @@ impl<'a> Io<'a> {
     /// ```
     #[inline]
     pub fn write(&self, bytes: &[u8]) {
-        let view = self.reader.view();
-        let offset = (bytes.as_ptr() as usize).wrapping_sub(view.as_ptr() as usize);
-        if offset < view.len()
-            && bytes.len() <= view.len() - offset
-            && self.whole.get().1 == 0
-            && self.writer.is_empty()
-        {
-            return self.whole.set((offset, bytes.len()));
+        if let Some(view) = self.reader.view() {
+            let offset = (bytes.as_ptr() as usize).wrapping_sub(view.as_ptr() as usize);
+            // A part of the view begins no later than at `most`.
+            if let Some(most) = view.len().checked_sub(bytes.len())
+                && offset <= most
+                && self.whole_len.get() == 0
+            {
+                self.whole.set(offset);
+                return self.whole_len.set(bytes.len());
+            }
         }
-        self.copy_whole();
-        self.writer.write(bytes);
+        self.gather(bytes);
+    }
+
+    #[inline(never)]
+    fn gather(&self, bytes: &[u8]) {
+        self.copy_whole().write(bytes);
     }
 
     /// The reply is no longer one piece of the view.
-    #[inline]
-    fn copy_whole(&self) {
-        let (start, len) = self.whole.take();
-        if len > 0 {
-            self.writer.write(&self.reader.view()[start..start + len]);
+    fn copy_whole(&self) -> &Writer<'a> {
+        let writer = self.writer.get_or_init(|| Writer::of_handler(self.reader.conn, self.reader.local));
+        let (start, len) = (self.whole.get(), self.whole_len.replace(GATHERED));
+        if len != 0
+            && len != GATHERED
+            && let Some(whole) = self.reader.view().and_then(|view| view.get(start..start + len))
+        {
+            writer.write(whole);
+        }
+        writer
+    }
+
+    /// Both sides, to wait for more or to gather.
+    fn sides(&mut self) -> (&mut Reader<'a>, &mut Writer<'a>) {
+        self.copy_whole();
+        let Self { reader, writer, .. } = self;
+        let (conn, local) = (reader.conn, reader.local);
+        writer.get_or_init(|| Writer::of_handler(conn, local));
+        match writer.get_mut() {
+            Some(writer) => (reader, writer),
+            None => unreachable!("it was made just now"),
         }
     }
 
@@ -158,8 +193,7 @@ impl<'a> Io<'a> {
     /// ```
     #[inline]
     pub fn reader(&mut self) -> &mut Reader<'a> {
-        self.copy_whole();
-        &mut self.reader
+        self.sides().0
     }
 
     /// The writing side. What it gathers is sent when the handler returns; [`Writer::flush`] sends it at once.
@@ -171,8 +205,7 @@ impl<'a> Io<'a> {
     /// ```
     #[inline]
     pub fn writer(&mut self) -> &mut Writer<'a> {
-        self.copy_whole();
-        &mut self.writer
+        self.sides().1
     }
 
     /// Both sides at once.
@@ -185,20 +218,25 @@ impl<'a> Io<'a> {
     /// ```
     #[inline]
     pub fn split(&mut self) -> (&mut Reader<'a>, &mut Writer<'a>) {
-        self.copy_whole();
-        (&mut self.reader, &mut self.writer)
+        self.sides()
     }
 
-    /// The reply, if it is one piece of the view.
-    #[inline]
-    pub(crate) fn whole(&self) -> &[u8] {
-        let (start, len) = self.whole.get();
-        &self.reader.view()[start..start + len]
+    /// The reply.
+    #[inline(always)]
+    pub(crate) fn reply(&mut self) -> Reply<'_, 'a> {
+        let (start, len) = (self.whole.get(), self.whole_len.get());
+        match self.reader.view().and_then(|view| view.get(start..start.wrapping_add(len))) {
+            Some(whole) if len != 0 => Reply::Whole(whole),
+            _ if len == GATHERED => self.writer.get_mut().map_or(Reply::None, Reply::Gathered),
+            _ => Reply::None,
+        }
     }
 
-    #[inline]
-    pub(crate) fn gather(&mut self) -> &mut Gather {
-        self.writer.gather()
+    /// What was gathered is dropped, or was sent.
+    pub(crate) fn finish_writer(&mut self) {
+        if let Some(mut writer) = self.writer.take() {
+            writer.finish();
+        }
     }
 }
 

@@ -7,14 +7,13 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-use crate::buffer::gather::Gather;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::handler::Outcome;
 use crate::io::Io;
 use crate::protocol::lifecycle;
 use crate::protocol::word::{FINAL, HANDLER};
-use crate::reactor::fx::Fx;
+use crate::reactor::fx::{Fx, State};
 use crate::reactor::threads;
 use crate::reader::Reader;
 use crate::sync::atomic::Ordering;
@@ -56,7 +55,7 @@ impl Drop for ConnectionReader<'_> {
         let conn = self.reader.conn;
         // Ordering: Release, partner `reader`: the next one finds the section given back, or about to be.
         conn.conn().reader.store(false, Ordering::Release);
-        lifecycle::release(&Fx::new(conn));
+        lifecycle::release(&Fx::new(conn, &State::new()));
     }
 }
 
@@ -87,7 +86,8 @@ impl Connection {
         if conn.reader.swap(true, Ordering::AcqRel) {
             return busy();
         }
-        let fx = Fx::new(self);
+        let state = State::new();
+        let fx = Fx::new(self, &state);
         loop {
             if conn.word.look().any(HANDLER) {
                 // Ordering: Release, partner: the swap above.
@@ -124,7 +124,7 @@ impl Connection {
     /// # Ok(()) }
     /// ```
     pub fn writer(&self) -> Writer<'_> {
-        Writer::new(self, Box::new(Gather::without_block()), !threads::on_polling_thread())
+        Writer::new(self, !threads::on_polling_thread())
     }
 
     /// How long each read may wait; `None`, as at first, for ever. Holds from the next call on.
@@ -187,7 +187,7 @@ impl Connection {
     /// ```
     pub fn set_on_request<R: Outcome>(&self, mut handler: impl FnMut(&mut Io<'_>) -> R + Send + 'static) {
         let replaced = self.conn().slot.put(Box::new(move |io| handler(io).outcome()));
-        lifecycle::handler_set(&Fx::new(self));
+        lifecycle::handler_set(&Fx::new(self, &State::new()));
         drop(replaced);
     }
 

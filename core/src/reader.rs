@@ -59,7 +59,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(conn: &'a Connection, local: Option<&'a Local>, own: &'a mut Own, view_len: usize) -> Self {
         let view = match local {
             Some(local) if view_len > 0 => Some(Ref::map(local.block(), |block| &block.bytes()[..view_len])),
@@ -70,8 +70,8 @@ impl<'a> Reader<'a> {
 
     /// The part of the block that is this reader's view.
     #[inline]
-    pub(crate) fn view(&self) -> &[u8] {
-        self.view.as_deref().unwrap_or_default()
+    pub(crate) fn view(&self) -> Option<&[u8]> {
+        self.view.as_deref()
     }
 
     /// Everything that was read and not consumed, contiguous. Does not wait; copies only where it lies in
@@ -90,6 +90,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(never)]
     fn queued(&self) -> &[u8] {
         let (chunks, used) = (&self.own.chunks, self.used.get());
         if self.joined.get().is_none() && chunks.front().len() == chunks.len() {
@@ -161,7 +162,7 @@ impl<'a> Reader<'a> {
     #[cold]
     fn spill(&mut self) {
         if let Some(view) = self.view.take() {
-            self.keep_rest(view);
+            input::end_view(&self.conn.conn().input, self.own, self.local, view, self.used.take());
         }
         self.settle();
     }
@@ -320,27 +321,19 @@ impl<'a> Reader<'a> {
         self.own.chunks.shrink();
     }
 
-    /// The handler, or the reader outside one, is through.
+    /// The handler, or the reader outside one, is through. It is not used any more.
     #[inline(always)]
     pub(crate) fn finish(&mut self) {
         match self.view.take() {
-            Some(view) => self.keep_rest(view),
-            None => self.settle(),
+            // There is no joined copy besides a view.
+            Some(view) => input::end_view(&self.conn.conn().input, self.own, self.local, view, self.used.get()),
+            None => self.finish_queued(),
         }
     }
 
-    /// What was not consumed of `view` becomes chunks.
-    #[inline(always)]
-    fn keep_rest(&mut self, view: Ref<'_, [u8]>) {
-        let (used, len) = (self.used.take(), view.len());
-        // Nobody looks at the block any more: it can be lent.
-        drop(view);
-        if used < len
-            && let Some(local) = self.local
-        {
-            self.own.chunks.push(input::keep(&mut local.block_mut(), used, len));
-        }
-        self.consumed(used);
+    #[inline(never)]
+    fn finish_queued(&mut self) {
+        self.settle();
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::io::Io;
 use crate::protocol::output::{self, Refused};
 use crate::protocol::word::{EOF, PEER};
-use crate::reactor::fx::Fx;
+use crate::reactor::fx::{Fx, State};
 use crate::sync::atomic::Ordering;
 use crate::sync::thread;
 
@@ -69,7 +69,8 @@ impl Connection {
     pub fn end_output(&self) -> Result<()> {
         // Ordering: Relaxed, partner `is_ended`: the consumer looks after the transition that says so.
         self.conn().ended.store(true, Ordering::Relaxed);
-        let fx = Fx::new(self);
+        let state = State::new();
+        let fx = Fx::new(self, &state);
         loop {
             match output::end(&fx) {
                 Ok(()) => return Ok(()),
@@ -99,10 +100,16 @@ impl Connection {
         broken || conn.word.look().has(EOF | PEER) && !all_sent
     }
 
+    /// Whether so much output is on its way that who passes bytes on to it is to wait. (O6)
+    #[cold]
+    pub(crate) fn is_high(&self) -> bool {
+        self.conn().output.backlog_reaches(self.conn().server.flow.high_water)
+    }
+
     /// `other` waits for this one's output to drain; whether somebody will say so. (O6)
     pub(crate) fn awaited_by(&self, other: &Connection) -> bool {
         self.add_awaiting(other);
-        output::await_drain(&Fx::new(self))
+        output::await_drain(&Fx::new(self, &State::new()))
     }
 }
 

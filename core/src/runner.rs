@@ -18,7 +18,7 @@ use crate::protocol::effects::Effects as _;
 use crate::protocol::process;
 use crate::protocol::word::Snapshot;
 use crate::protocol::lifecycle;
-use crate::reactor::fx::{Fx, Local};
+use crate::reactor::fx::{Fx, Local, State};
 
 /// Runs tasks somewhere else than on the polling thread. See [`Builder::runner`](crate::Builder::runner).
 ///
@@ -122,7 +122,8 @@ impl Task {
 
     fn step_on(&mut self, local: Option<&Local>) {
         let Some((conn, step)) = self.0.take() else { return };
-        let fx = local.map_or_else(|| Fx::on_runner(&conn), |local| Fx::polling(&conn, local));
+        let state = if local.is_some() { State::new() } else { State::on_runner() };
+        let fx = local.map_or_else(|| Fx::new(&conn, &state), |local| Fx::polling(&conn, local, &state));
         match step {
             Step::Connect => {
                 lifecycle::connect(&fx);

@@ -20,7 +20,6 @@ use crate::reactor::sys::{Kernel, Sys};
 use crate::reactor::threads::Threads;
 use crate::runner::Runner;
 use crate::stats::{Counters, Stats};
-use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Condvar, Mutex, lock};
 use crate::trace;
 
@@ -186,8 +185,7 @@ impl Shared {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        // Ordering: Relaxed: counts for reports.
-        let stale = self.pollers.iter().map(|poller| poller.stale.load(Ordering::Relaxed)).sum();
+        let stale = self.pollers.iter().map(Poller::stale).sum();
         self.counters.stats(stale, self.threads.takeovers())
     }
 
@@ -219,7 +217,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::atomic::AtomicU64;
+    use crate::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn a_report_is_counted_and_a_hook_that_panics_is_left_alone() {

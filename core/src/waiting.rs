@@ -6,6 +6,7 @@
 //!
 //! Not here: the wake-ups (`protocol::trigger`).
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use crate::buffer::input::Own;
@@ -16,7 +17,7 @@ use crate::protocol::interest;
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::output::{self, Refused};
 use crate::protocol::trigger::{self, Ticket, Trigger, Wake};
-use crate::reactor::fx::{Fx, Local};
+use crate::reactor::fx::{Fx, Local, State};
 use crate::sync::thread;
 
 /// How long a thread that nobody can stand in for looks at its socket before it looks whether it was woken.
@@ -51,7 +52,8 @@ pub(crate) fn readable(
     call: &'static str,
 ) -> Result<()> {
     let input = &conn.conn().input;
-    let fx = local.map_or_else(|| Fx::new(conn), |local| Fx::polling(conn, local));
+    let state = State::new();
+    let fx = local.map_or_else(|| Fx::new(conn, &state), |local| Fx::polling(conn, local, &state));
     let connection = conn.id();
     let end = conn.read_limit().end();
     loop {
@@ -118,9 +120,11 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
 
 /// Sends `batch` as far as the kernel takes it, and queues the rest. Does not wait. Returns how many bytes have
 /// been flushed by then, since birth; `None` when the connection takes no output, or loses it. (O1, O2)
-#[inline]
+#[inline(never)]
 pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
-    let fx = Fx::flushing(conn, batch);
+    let state = State::new();
+    let batch = RefCell::new(Some(batch));
+    let fx = Fx::new(conn, &state).flushing(&batch);
     loop {
         match output::flush(&fx) {
             Ok(through) => {
@@ -136,13 +140,22 @@ pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
     }
 }
 
+/// [`flush`] of a reply of one run, by the step that ran the handler. It does not ask what became of it.
+#[inline(always)]
+pub(crate) fn reply(fx: &Fx<'_, &[u8]>) {
+    if output::flush_at_once(fx) == Err(Refused::ConcurrentAccess) {
+        let _ = flush(fx.handle, Batch::Run(fx.out));
+    }
+}
+
 /// Waits until the kernel has taken `target` bytes since birth. Never on a polling thread. (T2, O4)
 pub(crate) fn sent(conn: &Connection, target: u64, call: &'static str) -> Result<()> {
     let connection = conn.id();
     if conn.conn().output.sent() >= target {
         return Ok(());
     }
-    let fx = Fx::new(conn);
+    let state = State::new();
+    let fx = Fx::new(conn, &state);
     let end = conn.write_limit().end();
     match trigger::wait_sent(&fx, target, |trigger, ticket| sleep(&fx, None, trigger, ticket, end)) {
         Ok(Wake::Ready) => Ok(()),

@@ -2,7 +2,7 @@
 //!
 //! Not here: who sends (`protocol::output`), and what the kernel did not take (`buffer::output`).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 
@@ -13,7 +13,19 @@ use crate::buffer::gather::Gather;
 use crate::buffer::output::Batch;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::reactor::fx::Local;
 use crate::waiting;
+
+thread_local! {
+    /// Where a thread that does not poll gathers the reply of the handler that it runs; away while one uses it.
+    static REPLY: Cell<Option<Box<Gather>>> = Cell::new(Some(Box::new(Gather::with_block())));
+}
+
+/// A thread that does not poll is about to run a handler: its memory is made with the first, whether that writes or
+/// not, so that what the thread takes does not depend on it.
+pub(crate) fn prepare() {
+    REPLY.with(|_| ());
+}
 
 /// Output of one connection, gathered and then flushed.
 ///
@@ -29,15 +41,40 @@ use crate::waiting;
 /// ```
 pub struct Writer<'a> {
     conn: &'a Connection,
-    gather: RefCell<Box<Gather>>,
+    /// Set on polling threads.
+    local: Option<&'a Local>,
+    /// Where output is gathered, once there is some.
+    gather: RefCell<Option<Box<Gather>>>,
     /// A flush may wait for the peer: never on a polling thread.
     waits: bool,
 }
 
 impl<'a> Writer<'a> {
+    /// For a handler: it gathers in its thread's memory, as soon as it writes.
+    #[inline(always)]
+    pub(crate) fn of_handler(conn: &'a Connection, local: Option<&'a Local>) -> Self {
+        Self { conn, local, gather: RefCell::new(None), waits: local.is_none() }
+    }
+
+    /// For everybody else: it has memory of its own.
+    pub(crate) fn new(conn: &'a Connection, waits: bool) -> Self {
+        Self { conn, local: None, gather: RefCell::new(Some(Box::new(Gather::without_block()))), waits }
+    }
+
+    /// The memory that the handler of a thread gathers in. Inside another handler that may be in use.
     #[inline]
-    pub(crate) fn new(conn: &'a Connection, gather: Box<Gather>, waits: bool) -> Self {
-        Self { conn, gather: RefCell::new(gather), waits }
+    fn memory(local: Option<&Local>) -> Box<Gather> {
+        let kept = match local {
+            Some(local) => local.reply.take(),
+            None => REPLY.take(),
+        };
+        kept.unwrap_or_else(|| Box::new(Gather::without_block()))
+    }
+
+    #[inline]
+    fn gather(&mut self) -> &mut Gather {
+        let local = self.local;
+        self.gather.get_mut().get_or_insert_with(|| Self::memory(local))
     }
 
     /// Adds `bytes`, copying them.
@@ -49,7 +86,7 @@ impl<'a> Writer<'a> {
     /// ```
     #[inline]
     pub fn write(&self, bytes: &[u8]) {
-        self.gather.borrow_mut().write(bytes);
+        self.gather.borrow_mut().get_or_insert_with(|| Self::memory(self.local)).write(bytes);
     }
 
     /// Adds `bytes` without copying them, unless they are so few that a copy costs less.
@@ -61,7 +98,7 @@ impl<'a> Writer<'a> {
     /// ```
     #[inline]
     pub fn append(&self, bytes: Bytes) {
-        self.gather.borrow_mut().append(bytes);
+        self.gather.borrow_mut().get_or_insert_with(|| Self::memory(self.local)).append(bytes);
     }
 
     /// Room for `count` bytes, to be filled in place. [`ack`](Self::ack) says how many of them are output. What is
@@ -75,7 +112,7 @@ impl<'a> Writer<'a> {
     /// # Ok(()) }
     /// ```
     pub fn malloc(&mut self, count: usize) -> &mut [u8] {
-        self.gather.get_mut().malloc(count)
+        self.gather().malloc(count)
     }
 
     /// The first `count` bytes of the last [`malloc`](Self::malloc) are output.
@@ -90,9 +127,10 @@ impl<'a> Writer<'a> {
     /// # }
     /// ```
     pub fn ack(&mut self, count: usize) -> Result<()> {
-        self.gather.get_mut().ack(count).map_err(|error| Error::TooLarge {
+        let conn = self.conn;
+        self.gather().ack(count).map_err(|error| Error::TooLarge {
             call: "ack",
-            connection: self.conn.id(),
+            connection: conn.id(),
             size: error.acknowledged,
             limit: error.offered,
         })
@@ -107,7 +145,7 @@ impl<'a> Writer<'a> {
     /// ```
     #[inline]
     pub fn len(&self) -> usize {
-        self.gather.borrow().len()
+        self.gather.borrow().as_ref().map_or(0, |gather| gather.len())
     }
 
     /// Whether nothing is gathered.
@@ -140,26 +178,35 @@ impl<'a> Writer<'a> {
     /// # Ok(()) }
     /// ```
     pub fn flush(&mut self) -> Result<()> {
-        let gather = self.gather.get_mut();
-        if gather.is_empty() && !self.waits {
+        let (conn, waits) = (self.conn, self.waits);
+        let gather = self.gather();
+        if gather.is_empty() && !waits {
             return Ok(());
         }
-        let flushed = waiting::flush(self.conn, Batch::Gathered(gather));
+        let flushed = waiting::flush(conn, Batch::Gathered(gather));
         gather.clear();
         let target = flushed.ok_or(Error::Closed { call: "flush", connection: self.conn.id() })?;
         if self.waits { waiting::sent(self.conn, target, "flush") } else { Ok(()) }
     }
 
-    /// The memory that it gathered in.
-    #[inline]
-    pub(crate) fn into_gather(self) -> Box<Gather> {
-        self.gather.into_inner()
+    /// Sends what is gathered, when the handler is through. Who wrote it does not ask what became of it.
+    pub(crate) fn reply(&mut self) {
+        if let Some(gather) = self.gather.get_mut()
+            && !gather.is_empty()
+        {
+            let _ = waiting::flush(self.conn, Batch::Gathered(gather));
+        }
     }
 
-    /// What was gathered, for who sends it.
-    #[inline]
-    pub(crate) fn gather(&mut self) -> &mut Gather {
-        self.gather.get_mut()
+    /// The handler is through: its thread's memory goes back.
+    pub(crate) fn finish(&mut self) {
+        if let Some(mut gather) = self.gather.get_mut().take() {
+            gather.clear();
+            match self.local {
+                Some(local) => local.reply.set(Some(gather)),
+                None => REPLY.set(Some(gather)),
+            }
+        }
     }
 }
 
@@ -182,11 +229,11 @@ unsafe impl BufMut for Writer<'_> {
     }
 
     unsafe fn advance_mut(&mut self, count: usize) {
-        self.gather.get_mut().advance(count);
+        self.gather().advance(count);
     }
 
     fn chunk_mut(&mut self) -> &mut UninitSlice {
-        UninitSlice::new(self.gather.get_mut().spare())
+        UninitSlice::new(self.gather().spare())
     }
 }
 

@@ -117,6 +117,14 @@ impl Output {
         self.flushed().saturating_sub(gone)
     }
 
+    /// Whether at least so many are. (O5)
+    #[inline]
+    pub(crate) fn backlog_reaches(&self, limit: u64) -> bool {
+        // What was dropped makes it smaller yet.
+        let sent = self.sent();
+        self.flushed().saturating_sub(sent) >= limit && self.backlog() >= limit
+    }
+
     /// Puts a flush's bytes where the consumer finds them. (O1)
     ///
     /// # Safety
@@ -137,25 +145,50 @@ impl Output {
     /// # Safety
     ///
     /// The caller holds `OUT` (O2), and `FLUSHING` if there is a batch (O1).
-    #[inline(always)]
-    pub(crate) unsafe fn send(&self, batch: Option<Batch<'_>>, mut write: impl Write) -> Sent {
-        // Safety: OUT, by the caller's promise.
-        let idle = unsafe { self.queue.with(Chunks::is_empty) && self.outbox.is_empty() };
+    #[inline]
+    pub(crate) unsafe fn send(&self, batch: Option<Batch<'_>>, write: impl Write) -> Sent {
         match batch {
-            Some(Batch::Run(run)) if idle && !run.is_empty() => {
-                add(&self.flushed, run.len());
-                match write.run(run) {
-                    Some(count) if count == run.len() => {
-                        add(&self.sent, count);
-                        Sent::All
-                    }
-                    // Safety: as above.
-                    other => unsafe { self.sent_a_part(run, other) },
-                }
-            }
+            // Safety: by the caller's promise.
+            Some(Batch::Run(run)) => unsafe { self.send_run(run, write) },
             // Safety: as above.
             batch => unsafe { self.send_all(batch, write) },
         }
+    }
+
+    /// [`send`](Self::send) of a batch that is one run.
+    ///
+    /// # Safety
+    ///
+    /// As for [`send`](Self::send) with a batch.
+    #[inline(always)]
+    pub(crate) unsafe fn send_run(&self, run: &[u8], mut write: impl Write) -> Sent {
+        // Safety: OUT, by the caller's promise.
+        let idle = unsafe { self.queue.with(Chunks::is_empty) && self.outbox.is_empty() };
+        if !idle || run.is_empty() {
+            // Safety: as above.
+            return unsafe { self.send_run_after(run, write) };
+        }
+        add(&self.flushed, run.len());
+        match write.run(run) {
+            Some(count) if count == run.len() => {
+                add(&self.sent, count);
+                Sent::All
+            }
+            // Safety: as above.
+            other => unsafe { self.sent_a_part(run, other) },
+        }
+    }
+
+    /// [`send_run`](Self::send_run), behind what is queued.
+    ///
+    /// # Safety
+    ///
+    /// As for [`send`](Self::send).
+    #[cold]
+    #[inline(never)]
+    unsafe fn send_run_after(&self, run: &[u8], write: impl Write) -> Sent {
+        // Safety: by the caller's promise.
+        unsafe { self.send_all(Some(Batch::Run(run)), write) }
     }
 
     /// The kernel took `count` bytes of `run`, or refused it; nothing was queued before.
@@ -180,6 +213,7 @@ impl Output {
     /// # Safety
     ///
     /// As for [`send`](Self::send).
+    #[cold]
     #[inline(never)]
     unsafe fn send_all(&self, batch: Option<Batch<'_>>, mut write: impl Write) -> Sent {
         // Safety: OUT, by the caller's promise.

@@ -191,6 +191,20 @@ pub trait Effects {
     /// [`process::run`]: super::process::run
     fn run_task(&self, at: Snapshot);
 
+    /// Calls what is out of the usual way. It may be lent a copy of this party: then one that goes the usual way need
+    /// not be in memory.
+    #[inline(always)]
+    fn apart<R>(&self, unusual: impl FnOnce(&Self) -> R) -> R {
+        unusual(self)
+    }
+
+    /// As [`run_task`](Self::run_task), just after a [`read`](Self::read) by the caller under `TASK`: what it read may
+    /// be where this thread alone finds it.
+    #[inline(always)]
+    fn run_read(&self, at: Snapshot) {
+        self.run_task(at);
+    }
+
     // Under TASK.
 
     /// Calls OnPrepare, before the fd is registered. Under `TASK`.

@@ -11,12 +11,14 @@ use super::word::*;
 use crate::mutation::guard;
 
 /// The wanted mask changed. The lock of the mask is itself a hold. (I1)
+#[cold]
 pub(super) fn update<E: Effects + ?Sized>(fx: &E) {
     let found = fx.word().want_interest();
     serve(fx, found);
 }
 
 /// Reading stopped at the limit of what is read ahead, and goes on. Returns `at` without `FULL`. (N6, I1)
+#[cold]
 pub(super) fn read_on<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Snapshot {
     let _ = fx.word().unfill();
     update(fx);

@@ -120,8 +120,19 @@ pub enum Reading {
 /// deposed poller of the same epoll inside OnDisconnect, the fd is masked until it is through. (K6)
 #[inline(always)]
 pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
+    let found = fx.word().begin_read();
+    if found.any(READING | CLOSING | NOREAD | FULL) {
+        fx.apart(|fx| not_at_once(fx, found, hup))
+    } else {
+        read(fx, found, hup)
+    }
+}
+
+/// The try to become the reader found more than a connection at rest or at work.
+#[cold]
+#[inline(never)]
+fn not_at_once<E: Effects + ?Sized>(fx: &E, mut found: Snapshot, hup: bool) -> Reading {
     let word = fx.word();
-    let mut found = word.begin_read();
     let mut owner = !found.any(TASK);
     if guard("read.mask", found.any(READING) && fx.shares_epoll()) {
         found = word.mask_read();
@@ -157,21 +168,36 @@ pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
         end_read(fx, owner);
         return Reading::Nothing;
     }
+    read(fx, if owner { found.without(TASK) } else { found.with(TASK) }, hup)
+}
+
+/// One read, by who became the reader; `found` says whether it became the owner as well.
+#[inline(always)]
+fn read<E: Effects + ?Sized>(fx: &E, found: Snapshot, hup: bool) -> Reading {
+    let owner = !found.any(TASK);
     match fx.read(owner) {
+        Input::Data if owner => {
+            let found = release_read(fx);
+            fx.run_read(found);
+            Reading::Data
+        }
+        other => fx.apart(|fx| read_otherwise(fx, other, owner, hup)),
+    }
+}
+
+/// Something else came of the read than data for its reader to handle.
+#[cold]
+#[inline(never)]
+fn read_otherwise<E: Effects + ?Sized>(fx: &E, input: Input, owner: bool, hup: bool) -> Reading {
+    match input {
         Input::Data => {
-            let mut owner = owner;
-            let waits = if owner {
-                false
-            } else {
-                let full = fx.input_full();
-                let found = word.announce(full);
-                owner = guard("read.announce", !found.any(TASK));
-                if full {
-                    stop_reading(fx, found);
-                }
-                found.any(WAITR)
-            };
-            if waits {
+            let full = fx.input_full();
+            let found = fx.word().announce(full);
+            let owner = guard("read.announce", !found.any(TASK));
+            if full {
+                stop_reading(fx, found);
+            }
+            if found.any(WAITR) {
                 fx.read_trigger().reach(fx.produced());
             }
             end_read(fx, owner);
@@ -194,13 +220,18 @@ fn stop_reading<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
     interest::update(fx);
 }
 
-#[inline]
-fn end_read<E: Effects + ?Sized>(fx: &E, owner: bool) {
+/// Gives the reader lock back; returns what it found, without it.
+#[inline(always)]
+fn release_read<E: Effects + ?Sized>(fx: &E) -> Snapshot {
     let found = fx.word().end_read();
     if guard("read.unmask", found.any(MASKED)) {
-        interest::update(fx);
+        fx.apart(interest::update);
     }
-    let found = found.without(READING | MASKED);
+    found.without(READING | MASKED)
+}
+
+fn end_read<E: Effects + ?Sized>(fx: &E, owner: bool) {
+    let found = release_read(fx);
     if owner {
         fx.run_task(found);
     } else {

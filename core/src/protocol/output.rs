@@ -62,20 +62,28 @@ pub struct Through {
 }
 
 impl Through {
-    #[inline]
+    #[inline(always)]
     fn go_on<E: Effects + ?Sized>(self, fx: &E) {
         if self.choked {
-            go_on(fx);
+            fx.apart(go_on);
         }
         if self.awaited {
-            // In this order: who comes to wait in between is found now, or by the next who sees the bit.
-            let _ = fx.word().end_await();
-            fx.relieve_others();
+            fx.apart(relieve_others);
         }
     }
 }
 
+/// In this order: who comes to wait in between is found now, or by the next who sees the bit. (O6)
+#[cold]
+#[inline(never)]
+fn relieve_others<E: Effects + ?Sized>(fx: &E) {
+    let _ = fx.word().end_await();
+    fx.relieve_others();
+}
+
 /// `HIGH` was cleared: an owner that has not left yet finds it clear, else the caller is the owner. (O5)
+#[cold]
+#[inline(never)]
 fn go_on<E: Effects + ?Sized>(fx: &E) {
     let found = fx.word().take();
     if !found.any(TASK) {
@@ -102,9 +110,32 @@ pub fn await_drain<E: Effects + ?Sized>(fx: &E) -> bool {
 
 /// Begins a flush and sends what the socket takes; the rest is queued, and sent by whoever is the
 /// consumer then. The caller holds `FLUSHING` when this returns `Ok`, and ends with [`end_flush`]. (O1, O2)
-#[inline(always)]
+#[inline]
 pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
-    let mine = begin(fx)?;
+    flush_then(fx, |_, flushed| flushed)
+}
+
+/// [`flush`] and [`end_flush`], for a caller that does nothing in between. (O1, O2)
+#[inline(always)]
+pub fn flush_at_once<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
+    flush_then(fx, |fx, flushed| flushed.map(|through| end_flush(fx, through)))
+}
+
+/// A flush, and `then` what follows: each way that it may go has its own copy of that.
+#[inline(always)]
+fn flush_then<E: Effects + ?Sized, R>(fx: &E, then: impl Fn(&E, Result<Through, Refused>) -> R) -> R {
+    let found = fx.word().begin_flush();
+    if found.any(FLUSHING | OUT | USER | PEER | NOWRITE) {
+        return fx.apart(|fx| then(fx, flush_not_at_once(fx, found)));
+    }
+    consume_then(fx, true, false, |fx, through| then(fx, Ok(through)))
+}
+
+/// The try to become producer and consumer found more than a connection that takes output.
+#[cold]
+#[inline(never)]
+fn flush_not_at_once<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Result<Through, Refused> {
+    let mine = admit(fx, found)?;
     if mine || !guard("output.one-consumer", true) {
         return Ok(consume(fx, true, false));
     }
@@ -112,24 +143,8 @@ pub fn flush<E: Effects + ?Sized>(fx: &E) -> Result<Through, Refused> {
     Ok(announce(fx))
 }
 
-/// Ends the output: what was flushed before is sent, then the peer is told, and whatever is flushed after is
-/// refused. A connection that its user keeps open ends by this, once its peer's stream has ended too. (E4, E5)
-pub fn end<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
-    let mine = begin(fx)?;
-    if guard("output.end-gates", true) {
-        let _ = fx.word().gate_output();
-    }
-    // Who looks at the output after this finds the gate closed.
-    let through = if mine { consume(fx, false, false) } else { announce(fx) };
-    end_flush(fx, through);
-    Ok(())
-}
-
-/// The producer lock, and whether the consumer's came along. (O1, O2)
-#[inline]
-fn begin<E: Effects + ?Sized>(fx: &E) -> Result<bool, Refused> {
-    let word = fx.word();
-    let found = word.begin_flush();
+/// Whether the caller, whose try found that, is the producer; and if so, whether it is the consumer too. (O1, O2)
+fn admit<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Result<bool, Refused> {
     let mine = !found.any(OUT);
     if guard("output.one-flusher", found.any(FLUSHING)) {
         // The consumer lock came along with the try: serve it, or the other flusher's bytes stay.
@@ -152,8 +167,22 @@ fn announce<E: Effects + ?Sized>(fx: &E) -> Through {
     if found.any(OUT) { Through::default() } else { consume(fx, false, false) }
 }
 
+/// Ends the output: what was flushed before is sent, then the peer is told, and whatever is flushed after is
+/// refused. A connection that its user keeps open ends by this, once its peer's stream has ended too. (E4, E5)
+pub fn end<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
+    let found = fx.word().begin_flush();
+    let mine = admit(fx, found)?;
+    if guard("output.end-gates", true) {
+        let _ = fx.word().gate_output();
+    }
+    // Who looks at the output after this finds the gate closed.
+    let through = if mine { consume(fx, false, false) } else { announce(fx) };
+    end_flush(fx, through);
+    Ok(())
+}
+
 /// Gives the producer lock back. (O1)
-#[inline]
+#[inline(always)]
 pub fn end_flush<E: Effects + ?Sized>(fx: &E, through: Through) {
     let found = fx.word().end_flush();
     leave(fx, found, FLUSHING);
@@ -176,14 +205,46 @@ pub fn writable<E: Effects + ?Sized>(fx: &E) -> bool {
 
 /// The consumer: sends until nothing is left, the socket is full, or it fails. `armed`: the mask asks
 /// for writability.
+fn consume<E: Effects + ?Sized>(fx: &E, direct: bool, armed: bool) -> Through {
+    consume_then(fx, direct, armed, |_, through| through)
+}
+
+/// [`consume`], and `then` what follows.
 #[inline(always)]
-fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Through {
+fn consume_then<E: Effects + ?Sized, R>(fx: &E, direct: bool, armed: bool, then: impl Fn(&E, Through) -> R) -> R {
+    // Nothing comes behind what is there now.
+    let ends = !direct && fx.word().begin_send().any(NOWRITE);
+    let result = fx.send(direct);
+    if result != Sent::All || armed || ends {
+        return fx.apart(|fx| then(fx, consume_on(fx, result, armed, ends)));
+    }
+    let found = fx.word().end_send();
+    if found.any(WAITW | OUTPEND | HIGH | AWAITED) || !found.any(TASK) {
+        return fx.apart(|fx| then(fx, consume_more(fx, found)));
+    }
+    // The owner of the section is there, and nobody wants anything: it is what a reply finds.
+    then(fx, Through::default())
+}
+
+/// Goes on after a release of the consumer lock that found more to do.
+#[cold]
+#[inline(never)]
+fn consume_more<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Through {
+    after_send(fx, found, false).unwrap_or_else(|| {
+        let ends = fx.word().begin_send().any(NOWRITE);
+        let result = fx.send(false);
+        consume_on(fx, result, false, ends)
+    })
+}
+
+/// Goes on after an attempt to send, with its `result`. `ends`: nothing comes behind what it sent. (E5)
+#[cold]
+#[inline(never)]
+fn consume_on<E: Effects + ?Sized>(fx: &E, mut result: Sent, mut armed: bool, mut ends: bool) -> Through {
     let word = fx.word();
     let mut lost = false;
     loop {
-        // Nothing comes behind what is there now.
-        let ends = !direct && word.begin_send().any(NOWRITE);
-        match fx.send(direct) {
+        match result {
             Sent::Partly => {
                 let found = word.park();
                 let low = found.any(HIGH) && guard("output.relieve-parked", fx.output_low());
@@ -204,8 +265,7 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Th
                 if guard("output.end", ends) {
                     fx.end_output();
                 }
-                if armed {
-                    armed = false;
+                if std::mem::take(&mut armed) {
                     interest::update(fx);
                 }
             }
@@ -215,27 +275,33 @@ fn consume<E: Effects + ?Sized>(fx: &E, mut direct: bool, mut armed: bool) -> Th
                 lost = true;
             }
         }
-        direct = false;
         let found = word.end_send();
-        if found.any(WAITW) {
-            if lost {
-                fx.write_trigger().close(Wake::Closed);
-            } else {
-                fx.write_trigger().reach(fx.sent());
-            }
+        if let Some(through) = after_send(fx, found, lost) {
+            return through;
         }
-        if !guard("output.retake", found.any(OUTPEND)) {
-            return sent(fx, found);
-        }
-        let found = word.retake_send();
-        if found.any(OUT) {
-            return Through::default();
-        }
-        if guard("output.closed-before-retake", found.closed()) {
-            // Between the two nothing held the connection. (D2)
-            return end_send(fx);
+        ends = word.begin_send().any(NOWRITE);
+        result = fx.send(false);
+    }
+}
+
+/// The consumer lock was given back, and `found` is what its release found. `None` if the caller has it again.
+fn after_send<E: Effects + ?Sized>(fx: &E, found: Snapshot, lost: bool) -> Option<Through> {
+    if found.any(WAITW) {
+        if lost {
+            fx.write_trigger().close(Wake::Closed);
+        } else {
+            fx.write_trigger().reach(fx.sent());
         }
     }
+    if !guard("output.retake", found.any(OUTPEND)) {
+        return Some(sent(fx, found));
+    }
+    let found = fx.word().retake_send();
+    if found.any(OUT) {
+        return Some(Through::default());
+    }
+    // Between the two nothing held the connection. (D2)
+    guard("output.closed-before-retake", found.closed()).then(|| end_send(fx))
 }
 
 fn end_send<E: Effects + ?Sized>(fx: &E) -> Through {

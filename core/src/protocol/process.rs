@@ -63,9 +63,11 @@ impl Progress {
     /// the handler at least once. (N4, N5)
     #[inline]
     pub fn due(&self, unread: Unread, last: bool) -> bool {
-        let left = unread.produced > unread.consumed;
+        if unread.produced <= unread.consumed {
+            return false;
+        }
         let new = !guard("progress.same-bytes", unread.produced <= self.seen);
-        left && (new || guard("progress.told-of-close", last && !self.told))
+        new || guard("progress.told-of-close", last && !self.told)
     }
 
     /// No call was told that nothing more will come. (E4)
@@ -73,13 +75,20 @@ impl Progress {
         !self.told
     }
 
-    /// OnRequest returned: `before` and `after` are what was unread around it.
+    /// OnRequest returned: `before` and `after` are what was unread around it. Whether it is due again. (N4, N5)
     #[inline]
-    pub fn called(&mut self, before: Unread, after: Unread, last: bool) {
+    pub fn called(&mut self, before: Unread, after: Unread, last: bool) -> bool {
+        self.told = last;
         // A handler that consumed something is called again for the rest; one that consumed nothing
         // only for more than it has seen.
-        self.seen = if after.consumed == before.consumed { before.produced } else { 0 };
-        self.told = last;
+        self.seen = 0;
+        if after.produced <= after.consumed {
+            return false;
+        }
+        if after.consumed == before.consumed {
+            self.seen = before.produced;
+        }
+        self.due(after, last)
     }
 
     /// Another handler is in place, which has seen nothing.
@@ -147,35 +156,59 @@ enum Drained {
 
 /// Runs the serial section: drain, end, release and look again. `at` is a value of the word that the
 /// owner found after it took `TASK`. (S1, N1, N2, C4)
-#[inline]
-pub fn run<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) {
-    let word = fx.word();
-    loop {
-        let rest = match drain(fx, at) {
-            Drained::PassedOn => return,
-            Drained::Choked => Rest::Choked,
-            Drained::Dry(dry) if dry.closing() => match settle(fx, dry) {
-                Settled::Finalized => return,
-                Settled::Rest(rest) => rest,
-            },
-            Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx) {
-                Ok(found) => {
-                    at = found;
-                    continue;
-                }
-                Err(rest) => rest,
-            },
-            Drained::Dry(_) => Rest::Idle,
-        };
-        let found = word.release();
-        if !rest.is_over(found) || word.take().any(TASK) {
-            return;
+#[inline(always)]
+pub fn run<E: Effects + ?Sized>(fx: &E, at: Snapshot) {
+    match drain(fx, at) {
+        Drained::Dry(dry) if !dry.any(CLOSING | SHUTDOWN) => {
+            let found = fx.word().release();
+            if found.any(PENDING | CLOSING | SHUTDOWN) {
+                fx.apart(|fx| run_on(fx, retake(fx, Rest::Idle, found)));
+            }
         }
-        at = look_again(fx);
+        other => fx.apart(|fx| run_on(fx, leave_section(fx, other))),
     }
 }
 
+/// Goes on as long as the section is not left: `next` is the value for the next turn.
+#[cold]
+#[inline(never)]
+fn run_on<E: Effects + ?Sized>(fx: &E, mut next: Option<Snapshot>) {
+    while let Some(at) = next {
+        next = leave_section(fx, drain(fx, at));
+    }
+}
+
+/// What follows a drain: the end, or a release. `Some` if the section goes on.
+#[cold]
+#[inline(never)]
+fn leave_section<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Option<Snapshot> {
+    let rest = match drained {
+        Drained::PassedOn => return None,
+        Drained::Choked => Rest::Choked,
+        Drained::Dry(dry) if dry.closing() => match settle(fx, dry) {
+            Settled::Finalized => return None,
+            Settled::Rest(rest) => rest,
+        },
+        Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx) {
+            Ok(found) => return Some(found),
+            Err(rest) => rest,
+        },
+        Drained::Dry(_) => Rest::Idle,
+    };
+    let found = fx.word().release();
+    retake(fx, rest, found)
+}
+
+/// The section was released, and `found` is what that found: takes it again if somebody would be missed. (N2)
+fn retake<E: Effects + ?Sized>(fx: &E, rest: Rest, found: Snapshot) -> Option<Snapshot> {
+    if !rest.is_over(found) || fx.word().take().any(TASK) {
+        return None;
+    }
+    Some(look_again(fx))
+}
+
 /// The owner is about to look: whatever arrives from here on sets its bit anew. (N1, R1)
+#[cold]
 fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
     let found = fx.word().begin_drain();
     if guard("process.install-handler", found.any(FRESH)) {
@@ -185,77 +218,120 @@ fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
     found.without(PENDING | FRESH)
 }
 
+/// Where a drain is.
+struct Next {
+    /// The newest value.
+    at: Snapshot,
+    /// OnRequest was called before.
+    called: bool,
+    /// It is called though the output is high: nobody would say when that has drained. (O6)
+    unpaced: bool,
+}
+
 /// Calls OnRequest while it is due. (S4)
 #[inline(always)]
-fn drain<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Drained {
-    let mut calls = 0_u32;
-    // Nobody would say when the output has drained: the handler is called, and hears that it is closed.
-    let mut on_its_own = false;
+fn drain<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Drained {
+    let next = Next { at, called: false, unpaced: false };
+    if at.any(PENDING | FRESH | CLOSING | FULL) {
+        return fx.apart(|fx| drain_on(fx, next));
+    }
+    match call_if_due(fx, next, false, false) {
+        Ok(drained) => drained,
+        Err(next) => fx.apart(|fx| drain_on(fx, next)),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn drain_on<E: Effects + ?Sized>(fx: &E, mut next: Next) -> Drained {
     loop {
-        if at.any(PENDING | FRESH) {
-            at = look_again(fx);
+        if next.at.any(PENDING | FRESH) {
+            next.at = look_again(fx);
         }
-        if at.stopped() {
-            return Drained::Dry(at);
+        if next.at.stopped() {
+            return Drained::Dry(next.at);
         }
-        if at.any(FULL) && !fx.input_full() {
-            at = interest::read_on(fx, at);
+        if next.at.any(FULL) && !fx.input_full() {
+            next.at = interest::read_on(fx, next.at);
         }
-        let last = at.closing();
-        let end = last && guard("process.tell-end", fx.keeps_open());
-        let due = |unread: &Unread| fx.progress(|own| own.due(*unread, last) || end && own.is_untold());
-        let Some(before) = fx.unread().filter(due) else {
-            fx.keep_unread();
-            return Drained::Dry(rest_reading(fx, at, || fx.unread().is_none()));
-        };
-        if !on_its_own && fx.output_high() && !at.closed() {
-            fx.keep_unread();
-            // A consumer that parks after this finds it; what one sent before is counted by now.
-            let found = fx.word().choke();
-            let other = fx.await_other();
-            on_its_own = other == Some(false);
-            let waits = other.unwrap_or_else(|| guard("process.choked", found.any(OUT)));
-            if waits && guard("process.still-high", fx.output_high()) {
-                let _ = rest_reading(fx, at, || true);
-                return Drained::Choked;
-            }
-            // Nobody may be there to clear it.
-            at = fx.word().unchoke().without(HIGH);
-            continue;
-        }
-        if calls > 0 && fx.pass_on(at) {
-            return Drained::PassedOn;
-        }
-        calls += 1;
-        on_its_own = false;
-        let ran = fx.on_request(last);
-        if ran == Ran::Panicked {
-            return Drained::Dry(close_held(fx));
-        }
-        let after = fx.unread().unwrap_or(before);
-        let more = fx.progress(|own| {
-            own.called(before, after, last);
-            own.due(after, last)
-        });
-        if more || last {
-            // Somebody may have closed meanwhile, and a user close stops the drain at once.
-            at = look_again(fx);
-        } else {
-            return Drained::Dry(rest_reading(fx, at, || false));
+        let (stopped_reading, last) = (next.at.any(FULL), next.at.closing());
+        next = match call_if_due(fx, next, stopped_reading, last) {
+            Ok(drained) => return drained,
+            Err(next) => next,
         }
     }
 }
 
-/// The owner is about to leave bytes unread, or none. Reading goes on for a handler that wants more than
-/// is read ahead; where nobody will consume, it stops at the limit. (N6)
+/// Calls OnRequest if it is due. `stopped_reading` and `last` are what the value says of `FULL` and of closing. `Err`
+/// has what to try again with.
 #[inline(always)]
-fn rest_reading<E: Effects + ?Sized>(fx: &E, at: Snapshot, nobody_consumes: impl FnOnce() -> bool) -> Snapshot {
+fn call_if_due<E: Effects + ?Sized>(fx: &E, next: Next, stopped_reading: bool, last: bool) -> Result<Drained, Next> {
+    let Next { at, called, unpaced } = next;
+    let end = last && guard("process.tell-end", fx.keeps_open());
+    let due = |unread: &Unread| fx.progress(|own| own.due(*unread, last) || end && own.is_untold());
+    let Some(before) = fx.unread().filter(due) else {
+        return Ok(Drained::Dry(fx.apart(|fx| not_due(fx, at))));
+    };
+    if !unpaced && fx.output_high() && !at.closed() {
+        return fx.apart(|fx| choke(fx, at)).map_err(|(at, unpaced)| Next { at, called, unpaced });
+    }
+    if called && fx.pass_on(at) {
+        return Ok(Drained::PassedOn);
+    }
+    let ran = fx.on_request(last);
+    if ran == Ran::Panicked {
+        return Ok(Drained::Dry(fx.apart(close_held)));
+    }
+    let after = fx.unread().unwrap_or(before);
+    let more = fx.progress(|own| own.called(before, after, last));
+    if more || last {
+        // Somebody may have closed meanwhile, and a user close stops the drain at once.
+        return Err(Next { at: fx.apart(look_again), called: true, unpaced: false });
+    }
+    Ok(Drained::Dry(rest_reading(fx, at, stopped_reading, || false)))
+}
+
+/// OnRequest is not due.
+#[cold]
+#[inline(never)]
+fn not_due<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Snapshot {
+    fx.keep_unread();
+    rest_reading(fx, at, at.any(FULL), || fx.unread().is_none())
+}
+
+/// OnRequest is due, and so much output is on its way that it is to wait. `Err`: it is not any more, or nobody would
+/// say so; then `true`, and the handler is called, and hears that the output is closed. (O5, O6)
+#[cold]
+#[inline(never)]
+fn choke<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Result<Drained, (Snapshot, bool)> {
+    fx.keep_unread();
+    // A consumer that parks after this finds it; what one sent before is counted by now.
+    let found = fx.word().choke();
+    let other = fx.await_other();
+    let waits = other.unwrap_or_else(|| guard("process.choked", found.any(OUT)));
+    if waits && guard("process.still-high", fx.output_high()) {
+        let _ = rest_reading(fx, at, at.any(FULL), || true);
+        return Ok(Drained::Choked);
+    }
+    // Nobody may be there to clear it.
+    Err((fx.word().unchoke().without(HIGH), other == Some(false)))
+}
+
+/// The owner is about to leave bytes unread, or none. Reading goes on for a handler that wants more than
+/// is read ahead; where nobody will consume, it stops at the limit. `stopped`: it had, by `at`. (N6)
+#[inline(always)]
+fn rest_reading<E: Effects + ?Sized>(
+    fx: &E,
+    at: Snapshot,
+    stopped: bool,
+    nobody_consumes: impl FnOnce() -> bool,
+) -> Snapshot {
     let full = guard("process.fill", fx.input_full()) && nobody_consumes();
-    if at.any(FULL) && guard("process.read-on", !full) {
-        interest::read_on(fx, at)
-    } else if full && !at.any(FULL) {
+    if stopped && guard("process.read-on", !full) {
+        fx.apart(|fx| interest::read_on(fx, at))
+    } else if full && !stopped {
         let _ = fx.word().fill();
-        interest::update(fx);
+        fx.apart(interest::update);
         at.with(FULL)
     } else {
         at
@@ -263,6 +339,7 @@ fn rest_reading<E: Effects + ?Sized>(fx: &E, at: Snapshot, nobody_consumes: impl
 }
 
 /// The owner closes the connection itself. (P1)
+#[cold]
 pub(super) fn close_held<E: Effects + ?Sized>(fx: &E) -> Snapshot {
     let found = fx.word().close_held();
     wake_for_close(fx, found, Wake::Closed);
@@ -331,12 +408,16 @@ fn close_if_idle<E: Effects + ?Sized>(fx: &E) -> Result<Snapshot, Rest> {
 
 /// A hold is over: the last one out takes the section of a connection that is to end. `found` is what
 /// the release of `bit` found. (H3)
-#[inline]
+#[inline(always)]
 pub(super) fn leave<E: Effects + ?Sized>(fx: &E, found: Snapshot, bit: u32) {
-    let now = found.without(bit);
-    if now.any(TASK) {
-        return;
+    if !found.any(TASK) {
+        fx.apart(|fx| leave_unowned(fx, found.without(bit)));
     }
+}
+
+/// The last one out takes the section, if that is due; `now` is the value that the release left behind.
+#[cold]
+fn leave_unowned<E: Effects + ?Sized>(fx: &E, now: Snapshot) {
     let end = if now.closing() {
         guard("leave.last-one-out", !now.at_rest())
     } else {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::fx::{Fx, Local};
+use super::fx::{Fx, Local, State};
 use super::epoll::Poller;
 use super::sys::{Kernel, Sys};
 use crate::connection::Connection;
@@ -229,7 +229,8 @@ pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: b
 
 /// The first steps of a connection: OnPrepare, the ADD, OnConnect. (S2, H1)
 fn welcome(server: &Shared, conn: &Connection, local: &Local) {
-    let fx = Fx::polling(conn, local);
+    let state = State::new();
+    let fx = Fx::polling(conn, local, &state);
     let _ = lifecycle::register(&fx);
     match &server.runner {
         None => {

@@ -3,82 +3,61 @@
 //! Every `unsafe` here rests on the bit under which the protocol calls the method; the trait's
 //! documentation says which, and the scenarios check it. Not here: what an effect is given (`fx`).
 
-use std::io::IoSlice;
-
 use nix::errno::Errno;
 
-use super::fx::Fx;
+use super::fx::{Fx, State};
+use super::sending::{Out, Writing};
 use super::sys::{Interest, Sys};
 use super::threads;
 use crate::buffer::input;
-use crate::buffer::output::Write;
-use crate::connection::{Connection, Detached};
+use crate::connection::{Conn, Detached};
+use crate::handler::BoxError;
+use crate::io::Io;
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
 use crate::protocol::{interest, output};
 use crate::protocol::process::{self, Progress, Unread};
 use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
-use crate::protocol::word::{ARMED, CLOSING, FRESH, MASKED, PENDING, Snapshot};
+use crate::protocol::word::{ARMED, CLOSING, FRESH, PENDING, Snapshot};
 use crate::runner::Task;
 use crate::trace;
 
-/// One attempt to write to the fd.
-struct Writing<'a, 'b>(&'a Fx<'b>);
-
-impl Writing<'_, '_> {
-    #[inline]
-    fn wrote(&self, result: super::sys::Result<usize>) -> Option<usize> {
-        match result {
-            Ok(count) => {
-                self.0.conn.server.counters.written(self.0.conn.place.home(), count);
-                Some(count)
-            }
-            Err(Errno::EAGAIN) => Some(0),
-            Err(_) => {
-                self.0.failed.set(true);
-                self.0.conn.breaks();
-                // Only the holder of READING reports the peer's close: this makes the poller see it.
-                // Safety: OUT is a hold. An error means that it is shut down already.
-                let _ = unsafe { self.0.fd(|fd| self.0.conn.server.sys.shutdown(fd)) };
-                None
-            }
-        }
-    }
+/// Calls the handler that was set on its connection, if there is one.
+///
+/// # Safety
+///
+/// Under `TASK`, from OnRequest alone (R1, S1).
+#[cold]
+#[inline(never)]
+unsafe fn call(conn: &Conn, io: &mut Io<'_>) -> Result<(), BoxError> {
+    // Safety: by the caller's promise.
+    unsafe { conn.request.get() }.get_mut().as_mut().map_or(Ok(()), |request| request(io))
 }
 
-impl Write for Writing<'_, '_> {
-    #[inline]
-    fn run(&mut self, bytes: &[u8]) -> Option<usize> {
-        // Safety: OUT is a hold.
-        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.server.sys.write(fd, bytes)) })
-    }
-
-    fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize> {
-        // Safety: OUT is a hold.
-        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.server.sys.write_vectored(fd, runs)) })
-    }
-
-    /// A masked fd is edge-triggered, and there is no edge as long as the socket takes everything. Who masks it after
-    /// this look does so with a MOD, which makes one. (K6)
-    fn may_rest(&self) -> bool {
-        !self.0.conn.word.look().any(MASKED)
-    }
-}
-
-impl Effects for Fx<'_> {
+impl<O: Out> Effects for Fx<'_, O> {
     #[inline]
     fn word(&self) -> &Word {
         &self.conn.word
     }
 
     #[inline(always)]
+    fn apart<R>(&self, unusual: impl FnOnce(&Self) -> R) -> R {
+        let copy = *self;
+        unusual(&copy)
+    }
+
     fn run_task(&self, at: Snapshot) {
+        self.flushing(()).run_elsewhere(at);
+    }
+
+    #[inline(always)]
+    fn run_read(&self, at: Snapshot) {
         // The bytes in the block are this thread's only until the section is released. A section that
         // begins with anything but the handler may be released before it calls it.
-        if self.view.get() > 0 && !at.any(PENDING | FRESH | CLOSING) && self.conn.server.runner.is_none() {
+        if !at.any(PENDING | FRESH | CLOSING) && self.conn.server.runner.is_none() {
             process::run(self, at);
         } else {
-            self.run_elsewhere(at);
+            self.apart(|fx| fx.run_task(at));
         }
     }
 
@@ -123,7 +102,7 @@ impl Effects for Fx<'_> {
         unsafe { self.conn.input.progress(f) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_request(&self, last: bool) -> Ran {
         // Safety: TASK.
         trace::request(self.conn.place.id, || unsafe { self.conn.input.unread() });
@@ -132,7 +111,7 @@ impl Effects for Fx<'_> {
         self.serve("on_request", last, |io| unsafe {
             match self.conn.request.get().get_mut() {
                 None => self.conn.service.on_request(io),
-                Some(request) => request(io),
+                Some(_) => call(self.conn, io),
             }
         })
     }
@@ -157,9 +136,9 @@ impl Effects for Fx<'_> {
     fn output_high(&self) -> bool {
         // Safety: TASK.
         unsafe {
-            self.conn.paced_by.with(|other| {
-                let paces = other.as_ref().map_or(self.conn, Connection::conn);
-                paces.output.backlog() >= paces.server.flow.high_water
+            self.conn.paced_by.with(|other| match other {
+                None => self.conn.output.backlog_reaches(self.conn.server.flow.high_water),
+                Some(other) => other.is_high(),
             })
         }
     }
@@ -187,23 +166,23 @@ impl Effects for Fx<'_> {
 
     fn relieve_others(&self) {
         for other in self.handle.take_awaiting() {
-            output::relieve(&Fx::new(&other));
+            output::relieve(&Fx::new(&other, &State::new()));
         }
     }
 
     fn keep_unread(&self) {
-        if self.view.get() > 0 {
+        if self.state.view.get() > 0 {
             // Safety: TASK.
             unsafe { self.spill() };
         }
     }
 
     fn pass_on(&self, _at: Snapshot) -> bool {
-        self.calls.set(self.calls.get() + 1);
-        if self.calls.get() < self.conn.server.flow.budget {
+        self.state.calls.set(self.state.calls.get() + 1);
+        if self.state.calls.get() < self.conn.server.flow.budget {
             return false;
         }
-        self.calls.set(0);
+        self.state.calls.set(0);
         self.keep_unread();
         let task = Task::resumed(self.handle.clone());
         match &self.conn.server.runner {
@@ -233,7 +212,7 @@ impl Effects for Fx<'_> {
 
     fn finish(&self, hand_back: bool) {
         let conn = self.conn;
-        debug_assert_eq!(self.view.get(), 0, "the handler had it, or it was spilled");
+        debug_assert_eq!(self.state.view.get(), 0, "the handler had it, or it was spilled");
         // Safety: TASK for ever, after FINAL (C4): nobody else uses what is freed here.
         let (unread, unsent, fd) = unsafe {
             let request = conn.request.get().get_mut().take();
@@ -255,12 +234,14 @@ impl Effects for Fx<'_> {
             }
             (_, fd) => drop(fd),
         }
-        conn.poller().registry.remove(conn.token);
+        if let Err(errno) = conn.poller().forget(conn.token, !threads::leads(conn.place.home())) {
+            self.report("eventfd write", errno);
+        }
         trace::close(conn.place.id, conn.word.look());
         conn.server.one_less(conn.place);
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, owner: bool) -> Input {
         // Only polling threads read.
         let Some(local) = self.local else { return Input::Empty };
@@ -281,7 +262,7 @@ impl Effects for Fx<'_> {
         // Safety: `owner` says that TASK is held too.
         if owner && unsafe { inbox.is_drained() } {
             inbox.count(count);
-            self.view.set(count);
+            self.state.view.set(count);
         } else {
             // Safety: READING.
             unsafe { inbox.deliver(input::keep(&mut block, 0, count)) };
@@ -308,17 +289,14 @@ impl Effects for Fx<'_> {
     }
 
     fn append(&self) {
-        if let Some(batch) = self.out.borrow_mut().as_mut() {
-            // Safety: FLUSHING.
-            unsafe { self.conn.output.append(batch) };
-        }
+        // Safety: FLUSHING.
+        unsafe { self.out.append(&self.conn.output) };
     }
 
     #[inline(always)]
     fn send(&self, direct: bool) -> Sent {
-        let batch = if direct { self.out.take() } else { None };
         // Safety: OUT, and FLUSHING if it is direct.
-        unsafe { self.conn.output.send(batch, Writing(self)) }
+        unsafe { self.out.send(&self.conn.output, direct, Writing(*self)) }
     }
 
     fn discard(&self) {

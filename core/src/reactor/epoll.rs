@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::accept::Acceptor;
-use super::registration::Registry;
+use super::registration::{Handles, Registry, Token};
 use super::sys::{Events, Interest, Kernel, Result, Sys};
 use crate::runner::Task;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, lock};
 
 type Fd = <Kernel as Sys>::Fd;
@@ -24,6 +24,11 @@ pub(crate) const WAKE: u64 = u64::MAX;
 /// The token of the listener.
 pub(crate) const LISTENER: u64 = u64::MAX - 1;
 
+/// Sections wait.
+const QUEUED: u32 = 1;
+/// There are handles to give back.
+const OVER: u32 = 2;
+
 /// A poller, as other threads see it.
 pub(crate) struct Poller {
     sys: Kernel,
@@ -32,12 +37,13 @@ pub(crate) struct Poller {
     /// The connections that live here.
     pub(crate) registry: Registry,
     /// Events that came for a registration which was over.
-    pub(crate) stale: AtomicU64,
+    stale: AtomicU64,
     /// The listener, if this loop accepts. Locked to take connections off it, never while callbacks run.
     pub(crate) acceptor: Mutex<Option<Acceptor>>,
     /// Sections that used up their budget; none wait once the loop is over. (F2)
     queue: Mutex<Option<VecDeque<Task>>>,
-    queued: AtomicBool,
+    /// What the leading thread is to look at in its next turn: `QUEUED`, `OVER`.
+    asks: AtomicU32,
     stop: AtomicBool,
     stop_accepting: AtomicBool,
 }
@@ -55,7 +61,7 @@ impl Poller {
             stale: AtomicU64::new(0),
             acceptor: Mutex::new(None),
             queue: Mutex::new(Some(VecDeque::new())),
-            queued: AtomicBool::new(false),
+            asks: AtomicU32::new(0),
             stop: AtomicBool::new(false),
             stop_accepting: AtomicBool::new(false),
         })
@@ -90,6 +96,19 @@ impl Poller {
         self.sys.wait(&self.epoll, events, timeout)
     }
 
+    /// An event came for a registration that is over.
+    #[cold]
+    pub(crate) fn count_stale(&self) {
+        // Ordering: Relaxed: a count for reports.
+        self.stale.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many did.
+    pub(crate) fn stale(&self) -> u64 {
+        // Ordering: Relaxed, as in `count_stale`.
+        self.stale.load(Ordering::Relaxed)
+    }
+
     /// Puts a section behind everything that this poller has to do; `elsewhere`: and wakes it. Runs it here if
     /// the loop is over. (F2)
     pub(crate) fn queue(&self, task: Task, elsewhere: bool) -> Result<()> {
@@ -97,8 +116,8 @@ impl Poller {
         match &mut *queue {
             Some(waiting) => {
                 waiting.push_back(task);
-                // Ordering: Release, partner `queued`.
-                self.queued.store(true, Ordering::Release);
+                // Ordering: Release, partner `asks`.
+                self.asks.fetch_or(QUEUED, Ordering::Release);
             }
             None => {
                 drop(queue);
@@ -110,11 +129,33 @@ impl Poller {
         if elsewhere { self.wake() } else { Ok(()) }
     }
 
-    /// Whether sections wait.
+    /// Whether there is anything but events to look at.
     #[inline]
-    pub(crate) fn queued(&self) -> bool {
+    pub(crate) fn asks(&self) -> bool {
         // Ordering: Acquire, partner `queue`. Who queues elsewhere wakes this poller after it.
-        self.queued.load(Ordering::Acquire)
+        self.asks.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether sections wait.
+    pub(crate) fn queued(&self) -> bool {
+        // Ordering: Acquire, as in `asks`.
+        self.asks.load(Ordering::Acquire) & QUEUED != 0
+    }
+
+    /// The registration of `token` is over. `elsewhere`: by a thread that does not poll here; then the one that does is
+    /// woken, or it would keep its handle for as long as nothing happens. Once, however many come before it looks. (C5)
+    pub(crate) fn forget(&self, token: Token, elsewhere: bool) -> Result<()> {
+        // Ordering: Relaxed, partner `asks`: what it says is in the registry, under a lock, and the wake-up comes after.
+        let first = self.registry.remove(token) && self.asks.fetch_or(OVER, Ordering::Relaxed) & OVER == 0;
+        if first && elsewhere { self.wake() } else { Ok(()) }
+    }
+
+    /// Gives back handles of connections that are over. Called by the leading thread.
+    pub(crate) fn give_back(&self, handles: &mut Handles) {
+        // Ordering: Relaxed, as in `forget`. Cleared first: what is over from here on asks again.
+        if self.asks.fetch_and(!OVER, Ordering::Relaxed) & OVER != 0 {
+            self.registry.give_back(handles);
+        }
     }
 
     /// The section that has waited longest.
@@ -123,7 +164,7 @@ impl Poller {
         let next = queue.as_mut().and_then(VecDeque::pop_front);
         if next.is_none() {
             // Ordering: Relaxed: under the lock, under which nobody has pushed since.
-            self.queued.store(false, Ordering::Relaxed);
+            self.asks.fetch_and(!QUEUED, Ordering::Relaxed);
         }
         next
     }

@@ -14,17 +14,18 @@
 use std::time::{Duration, Instant};
 
 use super::accept;
-use super::fx::{Fx, Local};
+use super::fx::{Fx, Local, State};
 use super::epoll::{LISTENER, Poller, WAKE};
+use super::registration::{Handles, Token};
 use super::sys::{Events, Ready};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::takeover::Lead;
 use crate::protocol::{interest, output};
+use crate::protocol::effects::Effects;
 use crate::shared::Shared;
 use crate::sync::Arc;
-use crate::sync::atomic::Ordering;
 
 /// How many events one wait takes.
 const BATCH: usize = 256;
@@ -36,19 +37,19 @@ const QUEUE_BATCH: usize = 64;
 pub(crate) struct Desk {
     local: Local,
     events: Events,
-    /// The next one last.
-    batch: Vec<(Connection, Ready)>,
+    handles: Handles,
 }
 
 impl Desk {
     pub(crate) fn new() -> Self {
-        Self { local: Local::new(), events: Events::new(BATCH), batch: Vec::with_capacity(BATCH) }
+        Self { local: Local::new(), events: Events::new(BATCH), handles: Handles::new() }
     }
 }
 
 /// Polls the loop of `lead`, until the lead or the loop is over. (K2, K3)
 pub(crate) fn run(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     polls(server, lead, desk);
+    desk.handles.clear();
     // A section that this thread queued when it was deposed already: its successor may not have seen it.
     let poller = &server.pollers[lead.home()];
     if poller.queued()
@@ -60,70 +61,109 @@ pub(crate) fn run(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
 
 fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     let poller = &server.pollers[lead.home()];
-    let Desk { local, events, batch } = desk;
+    let Desk { local, events, handles } = desk;
     let mut pauses = poller.accepting_pauses();
-    let mut came = false;
+    let mut came = 0;
+    let mut timeout = prepare(poller, handles, pauses);
     loop {
         lead.rest();
         if lead.is_over() {
             return;
         }
-        let timeout = match pauses {
-            _ if poller.queued() => Some(Duration::ZERO),
-            Some(Some(retry)) => Some(retry.saturating_duration_since(Instant::now())),
-            Some(None) | None => None,
-        };
         if let Err(errno) = poller.wait(events, timeout) {
             // It is told apart from a bad epoll by nothing: there is no way to go on.
             server.report(&Error::Server { call: "epoll_wait", source: errno.into() });
             return end(server, lead);
         }
-        let (mut woken, mut incoming) = (false, false);
-        let stale = poller.registry.ready(events, batch, |token| match token {
-            LISTENER => incoming = true,
-            token => woken |= token == WAKE,
-        });
-        if stale > 0 {
-            // Ordering: Relaxed: a count for reports.
-            poller.stale.fetch_add(stale, Ordering::Relaxed);
-        }
-        while let Some((conn, ready)) = batch.pop() {
+        let mut asked = 0;
+        let mut batch = events.batch();
+        while let Some((token, ready)) = batch.next() {
+            if token >= LISTENER {
+                asked |= if token == WAKE { WOKEN } else { INCOMING };
+                continue;
+            }
+            let Some(conn) = poller.registry.find(handles, Token(token)) else {
+                poller.count_stale();
+                continue;
+            };
             lead.work();
-            dispatch(&conn, ready, local);
+            dispatch(conn, ready, local);
             if !batch.is_empty() && lead.is_over() {
-                return batch.drain(..).rev().for_each(|(conn, ready)| drop_event(&conn, ready, local));
+                return batch.for_each(|(token, ready)| drop_event(poller, handles, token, ready, local));
             }
         }
-        if pauses.is_some() || incoming {
-            // Who else is there is reported again at once, and then comes along with the others.
-            let singly = pauses.is_none() && !came;
-            if !accept::turn(server, lead, local, incoming, singly) {
+        // What others ask for after this look, they wake this thread for.
+        timeout = None;
+        if asked != 0 || pauses.is_some() || poller.asks() {
+            if !serve(server, lead, local, asked, came & INCOMING != 0, &mut pauses) || lead.is_over() {
                 return;
             }
-            pauses = poller.accepting_pauses();
+            timeout = prepare(poller, handles, pauses);
         }
-        came = incoming;
-        if poller.queued() && !serve_queue(poller, lead, local) {
-            return;
+        came = asked;
+    }
+}
+
+/// Which of the poller's own events a batch has: bits.
+type Asked = u32;
+const WOKEN: Asked = 1;
+const INCOMING: Asked = 2;
+
+/// Everything but connections' events; `came`: there were incoming connections the time before. Whether the thread
+/// still leads, and the loop goes on.
+#[cold]
+#[inline(never)]
+fn serve(
+    server: &Arc<Shared>,
+    lead: &Lead,
+    local: &Local,
+    asked: Asked,
+    came: bool,
+    pauses: &mut Option<Option<Instant>>,
+) -> bool {
+    let poller = &server.pollers[lead.home()];
+    if pauses.is_some() || asked & INCOMING != 0 {
+        // Who else is there is reported again at once, and then comes along with the others.
+        let singly = pauses.is_none() && !came;
+        if !accept::turn(server, lead, local, asked & INCOMING != 0, singly) {
+            return false;
         }
-        if woken {
-            lead.work();
-            if let Err(errno) = poller.awake() {
-                server.report(&Error::Server { call: "eventfd read", source: errno.into() });
-            }
-            if poller.accepting_stops() && poller.end_accepting() {
-                server.accepting_ended();
-            }
-            if poller.stopping() {
-                return end(server, lead);
-            }
+        *pauses = poller.accepting_pauses();
+    }
+    if poller.queued() && !serve_queue(poller, lead, local) {
+        return false;
+    }
+    if asked & WOKEN != 0 {
+        lead.work();
+        if let Err(errno) = poller.awake() {
+            server.report(&Error::Server { call: "eventfd read", source: errno.into() });
         }
+        if poller.accepting_stops() && poller.end_accepting() {
+            server.accepting_ended();
+        }
+        if poller.stopping() {
+            end(server, lead);
+            return false;
+        }
+    }
+    true
+}
+
+/// There is more than events to look at: until when at most to wait for them.
+#[cold]
+#[inline(never)]
+fn prepare(poller: &Poller, handles: &mut Handles, pauses: Option<Option<Instant>>) -> Option<Duration> {
+    // First: it may drop what users made, which may queue a section.
+    poller.give_back(handles);
+    match pauses {
+        _ if poller.queued() => Some(Duration::ZERO),
+        Some(Some(retry)) => Some(retry.saturating_duration_since(Instant::now())),
+        Some(None) | None => None,
     }
 }
 
 /// Runs the sections that have used up their budget, each once; what they leave waits for the next round. Whether
 /// the thread still leads. (F2, K2)
-#[cold]
 fn serve_queue(poller: &Poller, lead: &Lead, local: &Local) -> bool {
     for _ in 0..QUEUE_BATCH {
         let Some(task) = poller.next_queued() else { break };
@@ -159,30 +199,59 @@ fn end(server: &Shared, lead: &Lead) {
 }
 
 /// One connection's events.
-#[inline]
+#[inline(never)]
 fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
-    let fx = Fx::polling(conn, local);
-    // Writable, and nobody is parked: the connection was closed meanwhile, which the reader's step finds.
-    let stray = ready.writable() && !output::writable(&fx);
-    if !ready.readable() && !stray {
-        return;
+    let state = State::new();
+    let fx = Fx::polling(conn, local, &state);
+    if !ready.is_data() {
+        return fx.apart(|fx| dispatch_other(fx, ready));
     }
+    match lifecycle::readable(&fx, false) {
+        Reading::Data => {}
+        other => fx.apart(|fx| read_on(fx, ready, other)),
+    }
+}
+
+/// Events other than that there is something to read.
+#[cold]
+#[inline(never)]
+fn dispatch_other(fx: &Fx<'_>, ready: Ready) {
+    // Writable, and nobody is parked: the connection was closed meanwhile, which the reader's step finds.
+    let stray = ready.writable() && !output::writable(fx);
+    if ready.readable() || stray {
+        read_on(fx, ready, read_again(fx, ready));
+    }
+}
+
+/// What follows a read that found `reading`.
+#[cold]
+#[inline(never)]
+fn read_on(fx: &Fx<'_>, ready: Ready, mut reading: Reading) {
     loop {
-        match lifecycle::readable(&fx, ready.hung_up()) {
+        match reading {
             // What the peer sent before it stopped is bounded by the socket's buffer.
             Reading::Data if ready.ends() => {}
             Reading::Data | Reading::Nothing | Reading::Closed => return,
-            Reading::Eof => return interest::mask_after_eof(&fx),
+            Reading::Eof => return interest::mask_after_eof(fx),
         }
+        reading = read_again(fx, ready);
     }
+}
+
+#[inline(never)]
+fn read_again(fx: &Fx<'_>, ready: Ready) -> Reading {
+    lifecycle::readable(fx, ready.hung_up())
 }
 
 /// What a deposed thread does about an event that it has in hand: epoll reports it again, to the successor. Not
 /// so that a masked fd, which is edge-triggered, is writable: that is done here. That one hung up is reported
 /// when it is unmasked. (K3, K6)
 #[cold]
-fn drop_event(conn: &Connection, ready: Ready, local: &Local) {
-    if ready.writable() {
-        output::writable(&Fx::polling(conn, local));
+fn drop_event(poller: &Poller, handles: &mut Handles, token: u64, ready: Ready, local: &Local) {
+    if ready.writable()
+        && token < LISTENER
+        && let Some(conn) = poller.registry.find(handles, Token(token))
+    {
+        output::writable(&Fx::polling(conn, local, &State::new()));
     }
 }

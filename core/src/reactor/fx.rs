@@ -8,6 +8,7 @@
 //! [`Effects`](crate::protocol::effects::Effects) says which, and the scenarios check it.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -18,23 +19,22 @@ use super::threads;
 use crate::buffer::block::ReadBlock;
 use crate::buffer::gather::Gather;
 use crate::buffer::input;
-use crate::buffer::output::Batch;
 use crate::connection::{Conn, Connection};
 use crate::error::Error;
 use crate::handler::BoxError;
-use crate::io::Io;
+use crate::io::{Io, Reply};
 use crate::protocol::effects::Ran;
 use crate::protocol::process;
 use crate::protocol::word::Snapshot;
 use crate::runner::Task;
-use crate::waiting;
+use crate::{waiting, writer};
 
 /// Memory of a polling thread.
 pub(crate) struct Local {
     /// Where it reads to.
     pub(super) block: RefCell<ReadBlock>,
     /// Where the reply of the handler that it runs is gathered; away while a handler runs.
-    reply: Cell<Option<Box<Gather>>>,
+    pub(crate) reply: Cell<Option<Box<Gather>>>,
 }
 
 impl Local {
@@ -54,63 +54,86 @@ impl Local {
     }
 }
 
-thread_local! {
-    /// Where a thread that does not poll gathers the reply of the handler that it runs.
-    static REPLY: Cell<Option<Box<Gather>>> = Cell::new(Some(Box::new(Gather::with_block())));
-}
-
-/// One party's view of a connection, for one step.
-pub(crate) struct Fx<'a> {
-    /// The handle, for callbacks.
-    pub(super) handle: &'a Connection,
-    pub(super) conn: &'a Conn,
-    /// Set on polling threads.
-    pub(super) local: Option<&'a Local>,
+/// What changes in the course of one step.
+#[derive(Default)]
+pub(crate) struct State {
     /// How much of the thread's block is unread input of this connection; under `TASK`.
     pub(super) view: Cell<usize>,
-    /// The bytes of this flush; under `FLUSHING`.
-    pub(super) out: RefCell<Option<Batch<'a>>>,
     /// A write failed in this step.
     pub(super) failed: Cell<bool>,
     /// How many times the drain of this step might have been passed on.
     pub(super) calls: Cell<u32>,
     /// The runner has brought this step to its thread already.
-    pub(super) on_runner: bool,
+    on_runner: bool,
+}
+
+impl State {
+    /// At the beginning of a step.
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// At the beginning of a step on a thread to which the runner has brought it.
+    pub(crate) fn on_runner() -> Self {
+        Self { on_runner: true, ..Self::default() }
+    }
+}
+
+/// One party's view of a connection, for one step; `out` is what it flushes.
+///
+/// What changes is behind a reference, so that the compiler knows of all the rest that it does not.
+#[derive(Clone, Copy)]
+pub(crate) struct Fx<'a, O = ()> {
+    /// The handle, for callbacks.
+    pub(crate) handle: &'a Connection,
+    pub(super) conn: &'a Conn,
+    /// Set on polling threads.
+    pub(super) local: Option<&'a Local>,
+    pub(super) state: &'a State,
+    /// Under `FLUSHING`.
+    pub(crate) out: O,
 }
 
 impl<'a> Fx<'a> {
-    #[inline]
-    fn with(handle: &'a Connection, local: Option<&'a Local>, out: Option<Batch<'a>>) -> Self {
-        let (view, failed, calls) = (Cell::new(0), Cell::new(false), Cell::new(0));
-        let (out, on_runner) = (RefCell::new(out), false);
-        Self { handle, conn: handle.conn(), local, view, out, failed, calls, on_runner }
-    }
-
     /// On the polling thread that `local` belongs to.
-    #[inline]
-    pub(crate) fn polling(handle: &'a Connection, local: &'a Local) -> Self {
-        Self::with(handle, Some(local), None)
-    }
-
-    /// On any thread, to flush `batch`.
-    #[inline]
-    pub(crate) fn flushing(handle: &'a Connection, batch: Batch<'a>) -> Self {
-        Self::with(handle, None, Some(batch))
+    #[inline(always)]
+    pub(crate) fn polling(handle: &'a Connection, local: &'a Local, state: &'a State) -> Self {
+        Self { local: Some(local), ..Self::new(handle, state) }
     }
 
     /// On any thread.
-    pub(crate) fn new(handle: &'a Connection) -> Self {
-        Self::with(handle, None, None)
+    #[inline(always)]
+    pub(crate) fn new(handle: &'a Connection, state: &'a State) -> Self {
+        Self { handle, conn: handle.conn(), local: None, state, out: () }
     }
 
-    /// On a thread to which the runner has brought a task.
-    pub(crate) fn on_runner(handle: &'a Connection) -> Self {
-        Self { on_runner: true, ..Self::new(handle) }
+    /// Runs the section where the runner says, without a view. Called with `TASK`, which travels on.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn run_elsewhere(&self, at: Snapshot) {
+        if self.state.view.get() > 0 {
+            // Safety: TASK came with the call.
+            unsafe { self.spill() };
+        }
+        match &self.conn.server.runner {
+            Some(runner) if !self.state.on_runner => runner.run(Task::new(self.handle.clone(), at)),
+            _ => process::run(self, at),
+        }
+    }
+}
+
+impl<'a, O> Fx<'a, O> {
+    /// The same party, to flush `out`.
+    #[inline(always)]
+    pub(crate) fn flushing<P>(&self, out: P) -> Fx<'a, P> {
+        let Self { handle, conn, local, state, .. } = *self;
+        Fx { handle, conn, local, state, out }
     }
 
     /// Whether a write failed in this step.
     pub(crate) fn failed(&self) -> bool {
-        self.failed.get()
+        self.state.failed.get()
     }
 
     /// Makes a system call on the fd.
@@ -118,13 +141,18 @@ impl<'a> Fx<'a> {
     /// # Safety
     ///
     /// Under `TASK` or a hold: the fd is closed by the owner of `TASK` when there is no hold (H3, C5).
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn fd<T>(
         &self,
         call: impl FnOnce(&<super::sys::Kernel as Sys>::Fd) -> super::sys::Result<T>,
     ) -> super::sys::Result<T> {
         // Safety: the only writer is `finish`, by the caller's promise not now.
-        unsafe { self.conn.fd.with(|fd| fd.as_ref().map_or(Err(Errno::EBADF), call)) }
+        unsafe {
+            self.conn.fd.with(|fd| match fd {
+                Some(fd) => call(fd),
+                None => Err(Errno::EBADF),
+            })
+        }
     }
 
     /// Waits until the fd is readable; whether it is. Called by the owner of the section.
@@ -179,64 +207,69 @@ impl<'a> Fx<'a> {
     /// Under `TASK`.
     #[cold]
     pub(super) unsafe fn spill(&self) {
-        let (Some(local), count) = (self.local, self.view.take()) else { return };
+        let (Some(local), count) = (self.local, self.state.view.take()) else { return };
         // Safety: TASK, by the caller's promise.
         unsafe { self.conn.input.own() }.chunks.push(input::keep(&mut local.block_mut(), 0, count));
     }
 
-    /// Runs the section where the runner says, without a view. Called with `TASK`, which travels on.
-    #[inline(never)]
-    pub(super) fn run_elsewhere(&self, at: Snapshot) {
-        if self.view.get() > 0 {
-            // Safety: TASK came with the call.
-            unsafe { self.spill() };
-        }
-        match &self.conn.server.runner {
-            Some(runner) if !self.on_runner => runner.run(Task::new(self.handle.clone(), at)),
-            _ => process::run(self, at),
-        }
-    }
-
     /// Runs a handler that reads and writes, and sends what it wrote, once.
-    #[inline]
+    #[inline(always)]
     pub(super) fn serve(&self, callback: &'static str, last: bool, call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>) -> Ran {
-        let kept = match self.local {
-            Some(local) => local.reply.take(),
-            None => REPLY.take(),
-        };
         // Safety: called under TASK, and until the handler returns nobody else on this thread comes here: the
         // protocol looks at the input before and after, not during its call.
         let own = unsafe { self.conn.input.own() };
-        let view = self.view.take();
+        let view = self.state.view.take();
         if view == 0 {
             // Safety: TASK.
             unsafe { self.conn.input.collect(own) };
         }
-        // Inside another handler the thread's memory is in use.
-        let gather = kept.unwrap_or_else(|| Box::new(Gather::without_block()));
-        let mut io = Io::new(self.handle, self.local, own, view, gather, last);
-        let panicked = Cell::new(true);
-        let ran = self.guarded(callback, || {
-            let result = call(&mut io);
-            panicked.set(false);
-            result
-        });
-        if !panicked.get() {
-            let whole = io.whole();
-            // Nobody reads it where this fails.
-            if !whole.is_empty() {
-                let _ = waiting::flush(self.handle, Batch::Run(whole));
-            } else if !io.gather().is_empty() {
-                let _ = waiting::flush(self.handle, Batch::Gathered(io.gather()));
+        if self.local.is_none() {
+            writer::prepare();
+        }
+        // Its end gives back everything that it owns.
+        let mut io = ManuallyDrop::new(Io::new(self.handle, self.local, own, view, last));
+        match catch_unwind(AssertUnwindSafe(|| call(&mut io))) {
+            Ok(Ok(())) => {
+                self.reply(&mut io);
+                io.reader.finish();
+                Ran::Done
+            }
+            // A copy, as in `Effects::apart`.
+            Ok(Err(source)) => self.flushing(()).served_badly(callback, Ok(source), &mut io),
+            Err(payload) => self.flushing(()).served_badly(callback, Err(payload), &mut io),
+        }
+    }
+
+    /// Sends what the handler wrote.
+    #[inline(always)]
+    fn reply(&self, io: &mut Io<'_>) {
+        // Nobody reads it where this fails.
+        match io.reply() {
+            Reply::None => {}
+            Reply::Whole(run) => waiting::reply(&self.flushing(run)),
+            Reply::Gathered(writer) => {
+                writer.reply();
+                io.finish_writer();
             }
         }
+    }
+
+    /// A handler returned an error or panicked. What it wrote before an error is sent.
+    #[cold]
+    #[inline(never)]
+    fn served_badly(&self, callback: &'static str, how: std::thread::Result<BoxError>, io: &mut Io<'_>) -> Ran {
+        let ran = match how {
+            Ok(source) => {
+                let ran = self.failed_with(callback, source);
+                self.reply(io);
+                ran
+            }
+            Err(payload) => {
+                io.finish_writer();
+                self.panicked(callback, payload)
+            }
+        };
         io.reader.finish();
-        let mut gather = io.writer.into_gather();
-        gather.clear();
-        match self.local {
-            Some(local) => local.reply.set(Some(gather)),
-            None => REPLY.set(Some(gather)),
-        }
         ran
     }
 }

@@ -11,6 +11,7 @@
 //! | [`registration`] | which connection an event is for, and whether it still is |
 //! | [`fx`] | one party's view of a connection, for one step |
 //! | [`effects`] | the protocol's effects: what a step does to fd, buffers and callbacks |
+//! | [`sending`] | what a step sends |
 //! | [`accept`] | listeners |
 //! | [`event_loop`] | what a thread does that leads a loop |
 //! | [`threads`] | the threads of a server: who leads, who is spare, the watchdog |
@@ -22,6 +23,7 @@ pub(crate) mod event_loop;
 pub(crate) mod fx;
 pub(crate) mod held;
 pub(crate) mod registration;
+pub(crate) mod sending;
 pub(crate) mod sys;
 pub(crate) mod threads;
 

@@ -9,10 +9,10 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
 
-use super::fx::{Fx, Local};
+use super::fx::{Fx, Local, State};
+use super::registration::Handles;
 use crate::Server;
 use crate::addr::Addr;
-use crate::buffer::output::Batch;
 use crate::connection::{Connection, Detached};
 use crate::handler::{Factory, OnRequest};
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
@@ -39,6 +39,9 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
     }
     fn run_task(&self, at: Snapshot) {
         self.0.run_task(at);
+    }
+    fn run_read(&self, at: Snapshot) {
+        self.0.run_read(at);
     }
     fn on_prepare(&self) -> Ran {
         self.0.on_prepare()
@@ -141,8 +144,8 @@ fn connected() -> (Connection, UnixStream, Server) {
     let shared = server.shared();
     let service = Arc::new(OnRequest(handler)).make();
     let conn = shared.dialed(ours.into(), Addr::Unnamed, service).expect("no shutdown");
-    assert!(lifecycle::register(&Fx::new(&conn)));
-    lifecycle::connect(&Fx::new(&conn));
+    assert!(lifecycle::register(&Fx::new(&conn, &State::new())));
+    lifecycle::connect(&Fx::new(&conn, &State::new()));
     (conn, peer, server)
 }
 
@@ -157,7 +160,8 @@ fn bytes_of_a_read_that_meets_a_detach_are_handed_back() {
     let (conn, mut peer, _server) = connected();
     peer.write_all(b"request").expect("a write");
     let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
-    let fx = Meanwhile(Fx::polling(&conn, &local), || drop(receiver.set(detach(&conn))));
+    let state = State::new();
+    let fx = Meanwhile(Fx::polling(&conn, &local, &state), || drop(receiver.set(detach(&conn))));
     assert_eq!(lifecycle::readable(&fx, false), Reading::Data);
     assert_eq!(receiver.get().expect("it read").try_recv().expect("it is over").unread, b"request");
 }
@@ -168,13 +172,15 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
     peer.write_all(b"request").expect("a write");
     let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
     // A flush is under way, so the reader's section rests; its end is the flusher's.
-    let flusher = Fx::flushing(&conn, Batch::Run(b"event"));
+    let flushes = State::new();
+    let flusher = Fx::new(&conn, &flushes).flushing(&b"event"[..]);
     let through = std::cell::OnceCell::new();
     let meanwhile = || {
         assert!(through.set(output::flush(&flusher).expect("nobody flushes")).is_ok());
         drop(receiver.set(detach(&conn)));
     };
-    let fx = Meanwhile(Fx::polling(&conn, &local), meanwhile);
+    let state = State::new();
+    let fx = Meanwhile(Fx::polling(&conn, &local, &state), meanwhile);
     assert_eq!(lifecycle::readable(&fx, false), Reading::Data);
     let receiver = receiver.get().expect("it read");
     assert!(receiver.try_recv().is_err(), "the flusher holds it");
@@ -185,13 +191,14 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
 #[test]
 fn a_reply_waits_for_a_flush_of_another_thread() {
     let (conn, mut peer, _server) = connected();
-    let flusher = Fx::flushing(&conn, Batch::Run(b"event "));
+    let flushes = State::new();
+    let flusher = Fx::new(&conn, &flushes).flushing(&b"event "[..]);
     let through = output::flush(&flusher).expect("nobody flushes");
     std::thread::scope(|scope| {
         peer.write_all(b"request").expect("a write");
         let conn = &conn;
         let poller = scope.spawn(move || {
-            assert_eq!(lifecycle::readable(&Fx::polling(conn, &Local::new()), false), Reading::Data);
+            assert_eq!(lifecycle::readable(&Fx::polling(conn, &Local::new(), &State::new()), false), Reading::Data);
         });
         // Long enough for it to have come and gone, if it did not wait.
         for _ in 0..100 {
@@ -221,10 +228,26 @@ fn a_flush_during_a_send_leaves_its_bytes_to_the_sender() {
         all
     });
     while !reader.is_finished() {
-        output::writable(&Fx::new(&conn));
+        output::writable(&Fx::new(&conn, &State::new()));
         std::thread::yield_now();
     }
     let all = reader.join().expect("no panic");
     assert!(all[..4 << 20] == big && all[4 << 20..][..1000] == small && all[(4 << 20) + 1000] == 3);
     conn.close();
+}
+
+#[test]
+fn a_polling_thread_gives_the_handle_of_a_connection_back_that_is_over() {
+    let (conn, _peer, _server) = connected();
+    let (poller, token) = (conn.conn().poller(), conn.conn().token);
+    let mut handles = Handles::new();
+    assert!(poller.registry.find(&mut handles, token).is_some());
+    assert!(!poller.asks());
+    conn.close();
+    assert!(poller.asks());
+    // An event in hand finds it closed.
+    assert!(poller.registry.find(&mut handles, token).is_some_and(|kept| !kept.is_active()));
+    poller.give_back(&mut handles);
+    assert!(!poller.asks());
+    assert!(poller.registry.find(&mut handles, token).is_none());
 }

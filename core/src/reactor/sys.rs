@@ -54,6 +54,12 @@ impl Interest {
 pub(crate) struct Ready(EventFlags);
 
 impl Ready {
+    /// Bytes, and nothing else.
+    #[inline]
+    pub(crate) fn is_data(self) -> bool {
+        self.0 == EventFlags::IN
+    }
+
     /// Bytes, the end of the stream, or an error: something that a read would find.
     #[inline]
     pub(crate) fn readable(self) -> bool {
@@ -86,9 +92,30 @@ impl Events {
         Self(Vec::with_capacity(capacity))
     }
 
+    /// Those that the last wait found.
     #[inline]
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, Ready)> + '_ {
-        self.0.iter().map(|event| (event.data.u64(), Ready(event.flags)))
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        Batch(self.0.iter())
+    }
+}
+
+/// What is left of a batch.
+pub(crate) struct Batch<'a>(std::slice::Iter<'a, Event>);
+
+impl Batch<'_> {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_slice().is_empty()
+    }
+}
+
+impl Iterator for Batch<'_> {
+    /// Token, and what is reported.
+    type Item = (u64, Ready);
+
+    #[inline]
+    fn next(&mut self) -> Option<(u64, Ready)> {
+        self.0.next().map(|event| (event.data.u64(), Ready(event.flags)))
     }
 }
 
@@ -233,17 +260,26 @@ impl Sys for NixSys {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, fd: &OwnedFd, into: &mut [u8]) -> Result<usize> {
-        restart(|| match rustix::net::recv(fd, &mut *into, RecvFlags::empty()) {
-            Ok((count, _)) => Ok(count),
-            Err(errno) => Err(known(errno)),
-        })
+        loop {
+            match rustix::net::recv(fd, &mut *into, RecvFlags::empty()) {
+                Ok((count, _)) => return Ok(count),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(known(errno)),
+            }
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, fd: &OwnedFd, from: &[u8]) -> Result<usize> {
-        restart(|| rustix::net::send(fd, from, SendFlags::NOSIGNAL).map_err(known))
+        loop {
+            match rustix::net::send(fd, from, SendFlags::NOSIGNAL) {
+                Ok(count) => return Ok(count),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(known(errno)),
+            }
+        }
     }
 
     fn write_vectored(&self, fd: &OwnedFd, from: &[IoSlice<'_>]) -> Result<usize> {
