@@ -11,6 +11,7 @@ mod d5_data_at_unlock;
 mod m1_double_check;
 mod w01_lost_disconnect;
 mod w02_two_adders;
+mod w03_late_adder;
 
 use crate::race::Race;
 
@@ -24,6 +25,7 @@ pub static RACES: &[&Race] = &[
     &d5_data_at_unlock::RACE,
     &w01_lost_disconnect::RACE,
     &w02_two_adders::RACE,
+    &w03_late_adder::RACE,
     &m1_double_check::RACE,
 ];
 
