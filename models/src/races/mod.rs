@@ -12,6 +12,7 @@ mod m1_double_check;
 mod w01_lost_disconnect;
 mod w02_two_adders;
 mod w03_late_adder;
+mod w04_registry_leak;
 
 use crate::race::Race;
 
@@ -26,6 +27,7 @@ pub static RACES: &[&Race] = &[
     &w01_lost_disconnect::RACE,
     &w02_two_adders::RACE,
     &w03_late_adder::RACE,
+    &w04_registry_leak::RACE,
     &m1_double_check::RACE,
 ];
 
