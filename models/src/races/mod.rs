@@ -13,6 +13,7 @@ mod w01_lost_disconnect;
 mod w02_two_adders;
 mod w03_late_adder;
 mod w04_registry_leak;
+mod w05_callbacks_twice;
 
 use crate::race::Race;
 
@@ -28,6 +29,7 @@ pub static RACES: &[&Race] = &[
     &w02_two_adders::RACE,
     &w03_late_adder::RACE,
     &w04_registry_leak::RACE,
+    &w05_callbacks_twice::RACE,
     &m1_double_check::RACE,
 ];
 
