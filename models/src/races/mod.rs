@@ -14,6 +14,7 @@ mod w02_two_adders;
 mod w03_late_adder;
 mod w04_registry_leak;
 mod w05_callbacks_twice;
+mod w06_callbacks_again;
 
 use crate::race::Race;
 
@@ -30,6 +31,7 @@ pub static RACES: &[&Race] = &[
     &w03_late_adder::RACE,
     &w04_registry_leak::RACE,
     &w05_callbacks_twice::RACE,
+    &w06_callbacks_again::RACE,
     &m1_double_check::RACE,
 ];
 
