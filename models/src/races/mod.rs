@@ -15,6 +15,7 @@ mod w03_late_adder;
 mod w04_registry_leak;
 mod w05_callbacks_twice;
 mod w06_callbacks_again;
+mod w07_lost_detach;
 
 use crate::race::Race;
 
@@ -32,6 +33,7 @@ pub static RACES: &[&Race] = &[
     &w04_registry_leak::RACE,
     &w05_callbacks_twice::RACE,
     &w06_callbacks_again::RACE,
+    &w07_lost_detach::RACE,
     &m1_double_check::RACE,
 ];
 
