@@ -16,6 +16,7 @@ mod w04_registry_leak;
 mod w05_callbacks_twice;
 mod w06_callbacks_again;
 mod w07_lost_detach;
+mod w08_connecting_for_ever;
 
 use crate::race::Race;
 
@@ -34,6 +35,7 @@ pub static RACES: &[&Race] = &[
     &w05_callbacks_twice::RACE,
     &w06_callbacks_again::RACE,
     &w07_lost_detach::RACE,
+    &w08_connecting_for_ever::RACE,
     &m1_double_check::RACE,
 ];
 
