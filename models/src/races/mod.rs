@@ -17,6 +17,7 @@ mod w05_callbacks_twice;
 mod w06_callbacks_again;
 mod w07_lost_detach;
 mod w08_connecting_for_ever;
+mod w09_panic_in_close_callback;
 
 use crate::race::Race;
 
@@ -36,6 +37,7 @@ pub static RACES: &[&Race] = &[
     &w06_callbacks_again::RACE,
     &w07_lost_detach::RACE,
     &w08_connecting_for_ever::RACE,
+    &w09_panic_in_close_callback::RACE,
     &m1_double_check::RACE,
 ];
 
