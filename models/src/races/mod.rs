@@ -18,6 +18,7 @@ mod w06_callbacks_again;
 mod w07_lost_detach;
 mod w08_connecting_for_ever;
 mod w09_panic_in_close_callback;
+mod w12_hup_before_connect;
 
 use crate::race::Race;
 
@@ -38,6 +39,7 @@ pub static RACES: &[&Race] = &[
     &w07_lost_detach::RACE,
     &w08_connecting_for_ever::RACE,
     &w09_panic_in_close_callback::RACE,
+    &w12_hup_before_connect::RACE,
     &m1_double_check::RACE,
 ];
 
