@@ -19,6 +19,7 @@ mod w07_lost_detach;
 mod w08_connecting_for_ever;
 mod w09_panic_in_close_callback;
 mod w12_hup_before_connect;
+mod w14_send_then_close;
 
 use crate::race::Race;
 
@@ -40,6 +41,7 @@ pub static RACES: &[&Race] = &[
     &w08_connecting_for_ever::RACE,
     &w09_panic_in_close_callback::RACE,
     &w12_hup_before_connect::RACE,
+    &w14_send_then_close::RACE,
     &m1_double_check::RACE,
 ];
 
