@@ -81,7 +81,11 @@ fn as_repaired(stage: &Stage) {
     let world = stage.connected(User { on_request: panics, ..User::default() });
     // What the handler panics about.
     world.peer_sends();
-    stage.race([role("T", world.role(|w| w.event_once())), role("H", world.role(|w| w.hup()))]);
+    let hup = world.role(|w| {
+        w.peer_is_gone();
+        w.event_once();
+    });
+    stage.race([role("T", world.role(|w| w.event_once())), role("H", hup)]);
     let _ = world.end();
     promise("C2", world.close_callbacks() == 1, "the close callbacks did not run once");
 }

@@ -128,7 +128,8 @@ fn as_repaired(stage: &Stage) {
     world.peer_is_gone();
     let acceptor = world.role(|w| w.connect());
     let poller = world.role(|w| {
-        w.poll();
+        w.event_once();
+        w.event_once();
     });
     stage.race([role("A", acceptor), role("P", poller)]);
     let _ = world.end();

@@ -122,7 +122,9 @@ fn as_repaired(stage: &Stage) {
     let task = world.role(|w| w.event_once());
     let poller = world.role(|w| {
         w.peer_sends();
-        w.hup();
+        w.peer_is_gone();
+        w.event_once();
+        w.event_once();
     });
     stage.race([role("T", task), role("P", poller)]);
     let _ = world.end();
