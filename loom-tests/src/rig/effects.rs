@@ -243,6 +243,7 @@ impl Effects for World {
         assert!(!kernel.closed, "the fd is closed twice");
         kernel.closed = true;
         drop(kernel);
+        recording::note(if hand_back { "the fd is handed back" } else { "close(2)" });
         let mut record = self.record();
         record.finishes += 1;
         record.handed_back += u32::from(hand_back);

@@ -201,8 +201,14 @@ impl World {
         let pushed = self.inner.callbacks.push(id);
         let mut record = self.record();
         match pushed {
-            Ok(()) => record.added.push(id),
-            Err(_) => record.rejected += 1,
+            Ok(()) => {
+                recording::note("close callback accepted");
+                record.added.push(id);
+            }
+            Err(_) => {
+                recording::note("close callback given back");
+                record.rejected += 1;
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use pollproof::sync::{Condvar, Mutex, lock};
 
 use super::World;
 use super::kernel::Event;
+use crate::recording;
 use crate::scenario::Role;
 
 /// Where the roles stand that a callback may hold up.
@@ -75,6 +76,7 @@ impl World {
 
     /// The peer is gone; nobody looks yet.
     pub fn peer_is_gone(&self) {
+        recording::label("the peer hangs up");
         self.kernel().gone = true;
     }
 

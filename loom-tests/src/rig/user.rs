@@ -5,6 +5,7 @@
 use pollproof::protocol::effects::Ran;
 
 use super::World;
+use crate::recording;
 
 /// What user code does inside a callback.
 pub type Act = fn(&World) -> Ran;
@@ -16,6 +17,7 @@ pub fn quiet(_: &World) -> Ran {
 
 /// A callback that panics.
 pub fn panics(_: &World) -> Ran {
+    recording::note("it panics");
     Ran::Panicked
 }
 

@@ -10,6 +10,16 @@ mod d4_close_at_unlock;
 mod d5_data_at_unlock;
 mod m1_double_check;
 mod w01_lost_disconnect;
+mod w02_two_adders;
+mod w03_late_adder;
+mod w04_registry_leak;
+mod w05_callbacks_twice;
+mod w06_callbacks_again;
+mod w07_lost_detach;
+mod w08_connecting_for_ever;
+mod w09_panic_in_close_callback;
+mod w12_hup_before_connect;
+mod w14_send_then_close;
 
 use crate::race::Race;
 
@@ -22,6 +32,16 @@ pub static RACES: &[&Race] = &[
     &d4_close_at_unlock::RACE,
     &d5_data_at_unlock::RACE,
     &w01_lost_disconnect::RACE,
+    &w02_two_adders::RACE,
+    &w03_late_adder::RACE,
+    &w04_registry_leak::RACE,
+    &w05_callbacks_twice::RACE,
+    &w06_callbacks_again::RACE,
+    &w07_lost_detach::RACE,
+    &w08_connecting_for_ever::RACE,
+    &w09_panic_in_close_callback::RACE,
+    &w12_hup_before_connect::RACE,
+    &w14_send_then_close::RACE,
     &m1_double_check::RACE,
 ];
 
