@@ -10,6 +10,7 @@ mod d4_close_at_unlock;
 mod d5_data_at_unlock;
 mod m1_double_check;
 mod w01_lost_disconnect;
+mod w10_stale_token;
 mod w13_shutdown_drops_request;
 mod w18_disconnect_meets_close;
 
@@ -24,6 +25,7 @@ pub static RACES: &[&Race] = &[
     &d4_close_at_unlock::RACE,
     &d5_data_at_unlock::RACE,
     &w01_lost_disconnect::RACE,
+    &w10_stale_token::RACE,
     &w13_shutdown_drops_request::RACE,
     &w18_disconnect_meets_close::RACE,
     &m1_double_check::RACE,
