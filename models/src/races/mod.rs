@@ -11,6 +11,7 @@ mod d5_data_at_unlock;
 mod m1_double_check;
 mod w01_lost_disconnect;
 mod w10_stale_token;
+mod w11_two_consumers;
 mod w13_shutdown_drops_request;
 mod w18_disconnect_meets_close;
 
@@ -26,6 +27,7 @@ pub static RACES: &[&Race] = &[
     &d5_data_at_unlock::RACE,
     &w01_lost_disconnect::RACE,
     &w10_stale_token::RACE,
+    &w11_two_consumers::RACE,
     &w13_shutdown_drops_request::RACE,
     &w18_disconnect_meets_close::RACE,
     &m1_double_check::RACE,
