@@ -13,6 +13,7 @@ mod w01_lost_disconnect;
 mod w10_stale_token;
 mod w11_two_consumers;
 mod w13_shutdown_drops_request;
+mod w15_stale_handler;
 mod w18_disconnect_meets_close;
 
 use crate::race::Race;
@@ -29,6 +30,7 @@ pub static RACES: &[&Race] = &[
     &w10_stale_token::RACE,
     &w11_two_consumers::RACE,
     &w13_shutdown_drops_request::RACE,
+    &w15_stale_handler::RACE,
     &w18_disconnect_meets_close::RACE,
     &m1_double_check::RACE,
 ];
