@@ -15,6 +15,7 @@ mod w11_two_consumers;
 mod w13_shutdown_drops_request;
 mod w15_stale_handler;
 mod w18_disconnect_meets_close;
+mod w22_half_close;
 
 use crate::race::Race;
 
@@ -32,6 +33,7 @@ pub static RACES: &[&Race] = &[
     &w13_shutdown_drops_request::RACE,
     &w15_stale_handler::RACE,
     &w18_disconnect_meets_close::RACE,
+    &w22_half_close::RACE,
     &m1_double_check::RACE,
 ];
 
