@@ -14,6 +14,7 @@ mod w10_stale_token;
 mod w11_two_consumers;
 mod w13_shutdown_drops_request;
 mod w15_stale_handler;
+mod w16_half_packet;
 mod w18_disconnect_meets_close;
 mod w22_half_close;
 
@@ -32,6 +33,7 @@ pub static RACES: &[&Race] = &[
     &w11_two_consumers::RACE,
     &w13_shutdown_drops_request::RACE,
     &w15_stale_handler::RACE,
+    &w16_half_packet::RACE,
     &w18_disconnect_meets_close::RACE,
     &w22_half_close::RACE,
     &m1_double_check::RACE,
