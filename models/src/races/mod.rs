@@ -16,6 +16,7 @@ mod w13_shutdown_drops_request;
 mod w15_stale_handler;
 mod w16_half_packet;
 mod w18_disconnect_meets_close;
+mod w20_slice_reused;
 mod w22_half_close;
 
 use crate::race::Race;
@@ -35,6 +36,7 @@ pub static RACES: &[&Race] = &[
     &w15_stale_handler::RACE,
     &w16_half_packet::RACE,
     &w18_disconnect_meets_close::RACE,
+    &w20_slice_reused::RACE,
     &w22_half_close::RACE,
     &m1_double_check::RACE,
 ];
