@@ -17,6 +17,7 @@ mod w15_stale_handler;
 mod w16_half_packet;
 mod w18_disconnect_meets_close;
 mod w20_slice_reused;
+mod w21_writer_against_close;
 mod w22_half_close;
 
 use crate::race::Race;
@@ -37,6 +38,7 @@ pub static RACES: &[&Race] = &[
     &w16_half_packet::RACE,
     &w18_disconnect_meets_close::RACE,
     &w20_slice_reused::RACE,
+    &w21_writer_against_close::RACE,
     &w22_half_close::RACE,
     &m1_double_check::RACE,
 ];
