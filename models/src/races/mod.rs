@@ -15,6 +15,7 @@ mod w11_two_consumers;
 mod w13_shutdown_drops_request;
 mod w15_stale_handler;
 mod w16_half_packet;
+mod w17_starvation;
 mod w18_disconnect_meets_close;
 mod w20_slice_reused;
 mod w21_writer_against_close;
@@ -36,6 +37,7 @@ pub static RACES: &[&Race] = &[
     &w13_shutdown_drops_request::RACE,
     &w15_stale_handler::RACE,
     &w16_half_packet::RACE,
+    &w17_starvation::RACE,
     &w18_disconnect_meets_close::RACE,
     &w20_slice_reused::RACE,
     &w21_writer_against_close::RACE,
