@@ -17,6 +17,7 @@ mod w15_stale_handler;
 mod w16_half_packet;
 mod w17_starvation;
 mod w18_disconnect_meets_close;
+mod w19_panic_outside;
 mod w20_slice_reused;
 mod w21_writer_against_close;
 mod w22_half_close;
@@ -39,6 +40,7 @@ pub static RACES: &[&Race] = &[
     &w16_half_packet::RACE,
     &w17_starvation::RACE,
     &w18_disconnect_meets_close::RACE,
+    &w19_panic_outside::RACE,
     &w20_slice_reused::RACE,
     &w21_writer_against_close::RACE,
     &w22_half_close::RACE,
