@@ -21,6 +21,7 @@ mod w19_panic_outside;
 mod w20_slice_reused;
 mod w21_writer_against_close;
 mod w22_half_close;
+mod w23_buffers_kept;
 
 use crate::race::Race;
 
@@ -44,6 +45,7 @@ pub static RACES: &[&Race] = &[
     &w20_slice_reused::RACE,
     &w21_writer_against_close::RACE,
     &w22_half_close::RACE,
+    &w23_buffers_kept::RACE,
     &m1_double_check::RACE,
 ];
 
