@@ -87,6 +87,7 @@ fn as_published(stage: &Stage) {
 }
 
 fn as_repaired(stage: &Stage) {
+    // The catch itself is the reactor's, around each call, and is tested on sockets. Here: what follows from it.
     let world = stage.connected(User { on_disconnect: panics, on_close: panics, callbacks: 2, ..User::default() });
     stage.race([role("H", world.role(|w| w.hup()))]);
     let _ = world.end();
