@@ -48,6 +48,8 @@ impl Go {
     /// Gives this cell a name in the timeline. Called when it is where it stays.
     pub fn name(&self, name: &'static str, shown: Shown) {
         recording::name(self, name, shown);
+        // Stored once more where it stays, so that the record has its first value.
+        self.store(self.load());
     }
 
     /// `atomic.Load`

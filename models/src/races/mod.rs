@@ -18,8 +18,20 @@ mod w06_callbacks_again;
 mod w07_lost_detach;
 mod w08_connecting_for_ever;
 mod w09_panic_in_close_callback;
+mod w10_stale_token;
+mod w11_two_consumers;
 mod w12_hup_before_connect;
+mod w13_shutdown_drops_request;
 mod w14_send_then_close;
+mod w15_stale_handler;
+mod w16_half_packet;
+mod w17_starvation;
+mod w18_disconnect_meets_close;
+mod w19_panic_outside;
+mod w20_slice_reused;
+mod w21_writer_against_close;
+mod w22_half_close;
+mod w23_buffers_kept;
 
 use crate::race::Race;
 
@@ -40,8 +52,20 @@ pub static RACES: &[&Race] = &[
     &w07_lost_detach::RACE,
     &w08_connecting_for_ever::RACE,
     &w09_panic_in_close_callback::RACE,
+    &w10_stale_token::RACE,
+    &w11_two_consumers::RACE,
     &w12_hup_before_connect::RACE,
+    &w13_shutdown_drops_request::RACE,
     &w14_send_then_close::RACE,
+    &w15_stale_handler::RACE,
+    &w16_half_packet::RACE,
+    &w17_starvation::RACE,
+    &w18_disconnect_meets_close::RACE,
+    &w19_panic_outside::RACE,
+    &w20_slice_reused::RACE,
+    &w21_writer_against_close::RACE,
+    &w22_half_close::RACE,
+    &w23_buffers_kept::RACE,
     &m1_double_check::RACE,
 ];
 
