@@ -9,6 +9,7 @@ mod d3_disconnect_in_connect;
 mod d4_close_at_unlock;
 mod d5_data_at_unlock;
 mod m1_double_check;
+mod m2_store_beside_rmw;
 mod m3_half_built_handler;
 mod w01_lost_disconnect;
 
@@ -24,6 +25,7 @@ pub static RACES: &[&Race] = &[
     &d5_data_at_unlock::RACE,
     &w01_lost_disconnect::RACE,
     &m1_double_check::RACE,
+    &m2_store_beside_rmw::RACE,
     &m3_half_built_handler::RACE,
 ];
 
