@@ -11,6 +11,7 @@ mod d5_data_at_unlock;
 mod m1_double_check;
 mod m2_store_beside_rmw;
 mod m3_half_built_handler;
+mod n304_answered_and_closed;
 mod w01_lost_disconnect;
 
 use crate::race::Race;
@@ -27,6 +28,7 @@ pub static RACES: &[&Race] = &[
     &m1_double_check::RACE,
     &m2_store_beside_rmw::RACE,
     &m3_half_built_handler::RACE,
+    &n304_answered_and_closed::RACE,
 ];
 
 /// The race of that name or id.
