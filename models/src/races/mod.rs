@@ -11,6 +11,7 @@ mod d5_data_at_unlock;
 mod m1_double_check;
 mod m2_store_beside_rmw;
 mod m3_half_built_handler;
+mod n238_panic_keeps_open;
 mod n304_answered_and_closed;
 mod n307_unmade_context;
 mod w01_lost_disconnect;
@@ -29,6 +30,7 @@ pub static RACES: &[&Race] = &[
     &m1_double_check::RACE,
     &m2_store_beside_rmw::RACE,
     &m3_half_built_handler::RACE,
+    &n238_panic_keeps_open::RACE,
     &n304_answered_and_closed::RACE,
     &n307_unmade_context::RACE,
 ];
