@@ -12,6 +12,7 @@ mod m1_double_check;
 mod m2_store_beside_rmw;
 mod m3_half_built_handler;
 mod n238_panic_keeps_open;
+mod n283_double_detach;
 mod n304_answered_and_closed;
 mod n307_unmade_context;
 mod w01_lost_disconnect;
@@ -31,6 +32,7 @@ pub static RACES: &[&Race] = &[
     &m2_store_beside_rmw::RACE,
     &m3_half_built_handler::RACE,
     &n238_panic_keeps_open::RACE,
+    &n283_double_detach::RACE,
     &n304_answered_and_closed::RACE,
     &n307_unmade_context::RACE,
 ];
