@@ -16,6 +16,7 @@ mod n238_panic_keeps_open;
 mod n283_double_detach;
 mod n304_answered_and_closed;
 mod n307_unmade_context;
+mod n351_read_after_inuse;
 mod w01_lost_disconnect;
 
 use crate::race::Race;
@@ -37,6 +38,7 @@ pub static RACES: &[&Race] = &[
     &n283_double_detach::RACE,
     &n304_answered_and_closed::RACE,
     &n307_unmade_context::RACE,
+    &n351_read_after_inuse::RACE,
 ];
 
 /// The race of that name or id.
