@@ -15,6 +15,7 @@ mod n128_send_then_close;
 mod n165_handler_set_late;
 mod n200_close_without_detach;
 mod n238_panic_keeps_open;
+mod n278_rest_of_the_stream;
 mod n283_double_detach;
 mod n304_answered_and_closed;
 mod n307_unmade_context;
@@ -39,6 +40,7 @@ pub static RACES: &[&Race] = &[
     &n165_handler_set_late::RACE,
     &n200_close_without_detach::RACE,
     &n238_panic_keeps_open::RACE,
+    &n278_rest_of_the_stream::RACE,
     &n283_double_detach::RACE,
     &n304_answered_and_closed::RACE,
     &n307_unmade_context::RACE,
