@@ -14,6 +14,7 @@ mod m3_half_built_handler;
 mod n128_send_then_close;
 mod n165_handler_set_late;
 mod n200_close_without_detach;
+mod n226_hup_before_the_rest;
 mod n238_panic_keeps_open;
 mod n278_rest_of_the_stream;
 mod n283_double_detach;
@@ -39,6 +40,7 @@ pub static RACES: &[&Race] = &[
     &n128_send_then_close::RACE,
     &n165_handler_set_late::RACE,
     &n200_close_without_detach::RACE,
+    &n226_hup_before_the_rest::RACE,
     &n238_panic_keeps_open::RACE,
     &n278_rest_of_the_stream::RACE,
     &n283_double_detach::RACE,
