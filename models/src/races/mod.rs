@@ -12,6 +12,7 @@ mod m1_double_check;
 mod m2_store_beside_rmw;
 mod m3_half_built_handler;
 mod n128_send_then_close;
+mod n141_fill_after_close;
 mod n165_handler_set_late;
 mod n200_close_without_detach;
 mod n226_hup_before_the_rest;
@@ -38,6 +39,7 @@ pub static RACES: &[&Race] = &[
     &m2_store_beside_rmw::RACE,
     &m3_half_built_handler::RACE,
     &n128_send_then_close::RACE,
+    &n141_fill_after_close::RACE,
     &n165_handler_set_late::RACE,
     &n200_close_without_detach::RACE,
     &n226_hup_before_the_rest::RACE,
