@@ -22,6 +22,7 @@ mod n283_double_detach;
 mod n304_answered_and_closed;
 mod n307_unmade_context;
 mod n351_read_after_inuse;
+mod netty440_both_ends_close;
 mod w01_lost_disconnect;
 
 use crate::race::Race;
@@ -49,6 +50,7 @@ pub static RACES: &[&Race] = &[
     &n304_answered_and_closed::RACE,
     &n307_unmade_context::RACE,
     &n351_read_after_inuse::RACE,
+    &netty440_both_ends_close::RACE,
 ];
 
 /// The race of that name or id.
