@@ -23,6 +23,7 @@ mod n304_answered_and_closed;
 mod n307_unmade_context;
 mod n351_read_after_inuse;
 mod netty440_both_ends_close;
+mod tokio8056_counted_idle;
 mod w01_lost_disconnect;
 
 use crate::race::Race;
@@ -51,6 +52,7 @@ pub static RACES: &[&Race] = &[
     &n307_unmade_context::RACE,
     &n351_read_after_inuse::RACE,
     &netty440_both_ends_close::RACE,
+    &tokio8056_counted_idle::RACE,
 ];
 
 /// The race of that name or id.
