@@ -14,6 +14,7 @@ use loom_tests::scenario::Order;
 use loom_tests::timeline::Timeline;
 use serde::de::DeserializeOwned;
 
+use crate::graph::Graph;
 use crate::race::{Race, Variant};
 use crate::report::{Failure, Finding, Turn};
 
@@ -94,6 +95,15 @@ impl Children {
         turns: &[Turn],
     ) -> anyhow::Result<(Timeline, Option<Failure>)> {
         said(self.by_hand("follow", race, variant)?.arg(serde_json::to_string(turns)?), LIMIT)
+    }
+
+    /// The state graph; where it is too large, the part of it next to `turns`.
+    ///
+    /// # Errors
+    ///
+    /// When the child says nothing.
+    pub fn graph(&self, race: &Race, variant: &Variant, turns: &[Turn]) -> anyhow::Result<Graph> {
+        said(self.by_hand("graph", race, variant)?.args(["--along", &serde_json::to_string(turns)?]), LIMIT)
     }
 
     /// Everything within the bound, by loom. `limit` is processor time.

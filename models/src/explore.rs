@@ -22,8 +22,8 @@ pub enum Task {
     Follow(Vec<Turn>),
     /// Be scheduled by hand.
     Step,
-    /// Make the state graph, of no more states than this.
-    Graph(usize),
+    /// Make the state graph; where it has more states than this, those next to the execution along these turns.
+    Graph(usize, Vec<Turn>),
     /// Explore under loom.
     Loom(Bound, Order),
 }
@@ -56,7 +56,7 @@ pub fn run(race: &'static Race, variant: &'static Variant, task: Task) -> anyhow
         #[cfg(shuttle)]
         Task::Step => crate::step::play(race, variant),
         #[cfg(shuttle)]
-        Task::Graph(most) => print(&crate::search::graph(variant, most)?),
+        Task::Graph(most, turns) => print(&crate::search::graph(variant, most, turns)),
         #[cfg(loom)]
         Task::Loom(bound, order) => print(&weak::explore(variant, bound, order)?),
         #[allow(unreachable_patterns, reason = "each build can do some of it")]

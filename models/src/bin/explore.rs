@@ -67,6 +67,9 @@ enum Command {
         /// No more states than this.
         #[arg(long, default_value_t = 20_000)]
         most: usize,
+        /// Where there are more: those next to this schedule, given as JSON.
+        #[arg(long, default_value = "[]")]
+        along: String,
     },
     /// Explores under loom.
     Loom {
@@ -95,7 +98,7 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Prove { what, bound, most } => (what, Task::Prove(bound, most)),
         Command::Follow { what, turns } => (what, Task::Follow(serde_json::from_str(&turns)?)),
         Command::Step { what } => (what, Task::Step),
-        Command::Graph { what, most } => (what, Task::Graph(most)),
+        Command::Graph { what, most, along } => (what, Task::Graph(most, serde_json::from_str(&along)?)),
         Command::Loom { what, bound, order } => (what, Task::Loom(bound, order)),
     };
     let (race, variant) = explore::select(&what.race, &what.variant)?;

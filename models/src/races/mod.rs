@@ -9,6 +9,21 @@ mod d3_disconnect_in_connect;
 mod d4_close_at_unlock;
 mod d5_data_at_unlock;
 mod m1_double_check;
+mod m2_store_beside_rmw;
+mod m3_half_built_handler;
+mod n128_send_then_close;
+mod n141_fill_after_close;
+mod n165_handler_set_late;
+mod n200_close_without_detach;
+mod n226_hup_before_the_rest;
+mod n238_panic_keeps_open;
+mod n278_rest_of_the_stream;
+mod n283_double_detach;
+mod n304_answered_and_closed;
+mod n307_unmade_context;
+mod n351_read_after_inuse;
+mod netty440_both_ends_close;
+mod tokio8056_counted_idle;
 mod w01_lost_disconnect;
 mod w02_two_adders;
 mod w03_late_adder;
@@ -67,6 +82,21 @@ pub static RACES: &[&Race] = &[
     &w22_half_close::RACE,
     &w23_buffers_kept::RACE,
     &m1_double_check::RACE,
+    &m2_store_beside_rmw::RACE,
+    &m3_half_built_handler::RACE,
+    &n128_send_then_close::RACE,
+    &n141_fill_after_close::RACE,
+    &n165_handler_set_late::RACE,
+    &n200_close_without_detach::RACE,
+    &n226_hup_before_the_rest::RACE,
+    &n238_panic_keeps_open::RACE,
+    &n278_rest_of_the_stream::RACE,
+    &n283_double_detach::RACE,
+    &n304_answered_and_closed::RACE,
+    &n307_unmade_context::RACE,
+    &n351_read_after_inuse::RACE,
+    &netty440_both_ends_close::RACE,
+    &tokio8056_counted_idle::RACE,
 ];
 
 /// The race of that name or id.

@@ -159,6 +159,13 @@ pub fn follow(variant: &'static Variant, turns: Vec<Turn>) -> (Timeline, Option<
     }
 }
 
+/// The thread of each choice of one execution along `turns`.
+fn threads_along(variant: &'static Variant, turns: Vec<Turn>) -> Vec<String> {
+    let mut exploration = Exploration::new(variant, Mode::Follow(turns));
+    let _ = exploration.next_failure(1);
+    exploration.with(|search| search.threads_chosen())
+}
+
 /// Where an execution stands after some choices.
 pub struct Position {
     /// What has happened.

@@ -126,6 +126,12 @@ impl Search {
         self.levels.get(depth).map(|level| level.chosen)
     }
 
+    /// The threads that the last execution chose, choice by choice.
+    pub(super) fn threads_chosen(&self) -> Vec<String> {
+        let chosen = |level: &Level| level.candidates[level.chosen].thread.clone();
+        self.levels[..self.depth.min(self.levels.len())].iter().map(chosen).collect()
+    }
+
     fn begin(&mut self) -> bool {
         if self.begun {
             self.executions -= u64::from(self.cut);

@@ -15,16 +15,22 @@ pub struct Graph {
     pub threads: Vec<String>,
     /// Every state.
     pub states: Vec<State>,
+    /// The states along the schedule that it was made around, the beginning first.
+    #[serde(default)]
+    pub along: Vec<usize>,
 }
 
 /// One state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Who can go on; nobody at an end.
     pub moves: Vec<Move>,
     /// What broke, at an end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What comes after it is not part of this graph.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
 }
 
 /// One thread goes on.
