@@ -8,6 +8,7 @@
 //! | [`explore`] | carries out one exploration, in a child process |
 //! | `search` | the depth-first search for the shortest failing order (in the shuttle build) |
 //! | [`graph`] | the complete state graph of a variant, as data |
+//! | [`export`] | the static site |
 //! | [`report`] | what a child says |
 //! | [`scenarios`], [`show`] | the scenarios of `loom-tests`, which the CLI runs as well; tables |
 //!
@@ -22,6 +23,7 @@
 pub mod children;
 pub mod committed;
 pub mod explore;
+pub mod export;
 pub mod graph;
 pub mod published;
 pub mod race;

@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -13,7 +14,7 @@ use pollproof_models::children::Children;
 use pollproof_models::race::{Checkers, Race};
 use pollproof_models::races::{self, RACES};
 use pollproof_models::run::{self, Case};
-use pollproof_models::{scenarios, tell};
+use pollproof_models::{export, scenarios, tell};
 
 /// The race atlas: every known race, broken and repaired, and every scenario of the protocol's own checks.
 ///
@@ -48,6 +49,11 @@ enum Command {
     Show {
         /// The name or the id.
         name: String,
+    },
+    /// Writes the atlas as a static site that needs no network: an index, and a page a race.
+    Export {
+        /// Where to; made if it is not there.
+        folder: PathBuf,
     },
     /// You are the scheduler: choose who goes next.
     Step {
@@ -92,6 +98,11 @@ fn act(command: Command, json: bool) -> anyhow::Result<bool> {
             let colours = out.is_terminal();
             let with_loom = race.variants.iter().any(|variant| variant.by == Checkers::Loom);
             tell::show(&mut out, &build(with_loom)?, race, colours)?;
+            Ok(true)
+        }
+        Command::Export { folder } => {
+            let bytes = export::site(&build(true)?, RACES, &folder)?;
+            println!("{} races, {} kB: {}", RACES.len(), bytes / 1000, folder.join("index.html").display());
             Ok(true)
         }
         Command::Step { name, variant } => {

@@ -1,7 +1,11 @@
 //! The complete state graph of one variant, as data: every position that some order reaches, and who can go on there.
 //!
 //! For: playing the scheduler where no checker is at hand, in a browser. Two orders that leave every thread with the
-//! same history and every cell with the same value lead to one state. Made by `explore graph`.
+//! same history and every cell with the same value lead to one state. Made by `explore graph`. A graph that is too
+//! large is made around one schedule, and says where it ends. [`Graph::reduced`] leaves out what a player cannot tell
+//! apart.
+
+mod reduce;
 
 use loom_tests::timeline::Row;
 use serde::{Deserialize, Serialize};
