@@ -11,7 +11,7 @@ mod d5_data_at_unlock;
 mod m1_double_check;
 mod m2_store_beside_rmw;
 mod m3_half_built_handler;
-mod n128_send_then_close;
+mod n128_closed_unanswered;
 mod n141_fill_after_close;
 mod n165_handler_set_late;
 mod n200_close_without_detach;
@@ -84,7 +84,7 @@ pub static RACES: &[&Race] = &[
     &m1_double_check::RACE,
     &m2_store_beside_rmw::RACE,
     &m3_half_built_handler::RACE,
-    &n128_send_then_close::RACE,
+    &n128_closed_unanswered::RACE,
     &n141_fill_after_close::RACE,
     &n165_handler_set_late::RACE,
     &n200_close_without_detach::RACE,

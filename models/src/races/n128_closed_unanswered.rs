@@ -9,7 +9,7 @@ use crate::race::*;
 /// The race.
 pub const RACE: Race = Race {
     id: "N128",
-    name: "send-then-close",
+    name: "closed-unanswered",
     title: "a request is dropped because its sender has closed",
     story: "A peer sends one request and closes: a log line, a metric, a farewell. The poller appends the bytes and starts a \
         task; before the task's thread gets to run, the poller reports the hang-up too. The task's loop asks for data \
@@ -25,7 +25,7 @@ pub const RACE: Race = Race {
         published(as_published, Expect::Holds),
         repaired(as_repaired),
     ],
-    source: include_str!("n128_send_then_close.rs"),
+    source: include_str!("n128_closed_unanswered.rs"),
 };
 
 struct Connection {
