@@ -1,4 +1,4 @@
-//! N128, send-then-close: a peer that sends and closes at once is not served.
+//! N128, closed-unanswered: a peer that sends and closes at once is not served.
 
 use loom_tests::rig::User;
 use loom_tests::share;
