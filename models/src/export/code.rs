@@ -16,8 +16,10 @@ pub struct Parts {
 
 /// Splits the file `source` of a race.
 pub fn parts(source: &str) -> Parts {
-    let items: Vec<&str> = items(source);
+    let mut items: Vec<&str> = items(source);
     let race = items.iter().copied().find(|item| item.contains("pub const RACE: Race")).unwrap_or_default();
+    // It mentions both sides.
+    items.retain(|item| *item != race);
     let roots = |word: &str| -> Vec<String> {
         let calls = race.match_indices(word).filter_map(|(at, _)| words(&race[at + word.len()..]).next());
         calls.map(str::to_owned).collect()
@@ -25,10 +27,7 @@ pub fn parts(source: &str) -> Parts {
     let repaired = reached(&items, roots("repaired(").into_iter().collect());
     let others = words(race).map(str::to_owned).filter(|word| !roots("repaired(").contains(word)).collect();
     let published = reached(&items, others);
-    let of = |chosen: &BTreeSet<usize>| {
-        let shown = chosen.iter().map(|at| items[*at]).filter(|item| *item != race);
-        shown.collect::<Vec<_>>().join("\n\n")
-    };
+    let of = |chosen: &BTreeSet<usize>| chosen.iter().map(|at| items[*at]).collect::<Vec<_>>().join("\n\n");
     Parts { published: of(&published), repaired: of(&repaired.difference(&published).copied().collect()) }
 }
 

@@ -141,7 +141,7 @@ pub fn race(race: &Race, all: &[&'static Race], told: &[Told], transitions: &str
         }
         main {
             h1 { (race.id) " " (race.name) ": " (race.title) }
-            p { (race.story) }
+            p { (prose(race.story)) }
             p { strong { "Seen: " } (race.seen) "." }
             @if !race.references.is_empty() {
                 ul { @for reference in race.references { li { a href=(reference) { (reference) } } } }
@@ -173,7 +173,7 @@ pub fn race(race: &Race, all: &[&'static Race], told: &[Told], transitions: &str
     Ok(page(&format!("{} {}: {}", race.id, race.name, race.title), Some(PLAY), &body))
 }
 
-/// Markdown's backquotes as code; nothing else of it occurs in a clause.
+/// Markdown's backquotes as code; nothing else of it occurs in a clause or a story.
 fn prose(text: &str) -> Markup {
     html! {
         @for (at, piece) in text.split('`').enumerate() {
