@@ -1,7 +1,7 @@
 //! An execution as a timeline: one row a step, in words, with the cells decoded.
 //!
 //! For: showing how a scenario or a race came to its end. It is made from what the facade's recorder wrote down
-//! ([`of_record`](crate::timeline::of_record), in the checked builds), and travels as JSON from the child process that
+//! (`of_record`, in the checked builds), and travels as JSON from the child process that
 //! explored to whoever shows it. Not for: drawing, see [`draw`].
 
 pub mod draw;
