@@ -39,7 +39,7 @@ mod w12_hup_before_connect;
 mod w13_shutdown_drops_request;
 mod w14_send_then_close;
 mod w15_stale_handler;
-mod w16_half_packet;
+mod w16_half_packet_loop;
 mod w17_starvation;
 mod w18_disconnect_meets_close;
 mod w19_panic_outside;
@@ -73,7 +73,7 @@ pub static RACES: &[&Race] = &[
     &w13_shutdown_drops_request::RACE,
     &w14_send_then_close::RACE,
     &w15_stale_handler::RACE,
-    &w16_half_packet::RACE,
+    &w16_half_packet_loop::RACE,
     &w17_starvation::RACE,
     &w18_disconnect_meets_close::RACE,
     &w19_panic_outside::RACE,

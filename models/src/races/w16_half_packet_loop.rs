@@ -1,4 +1,4 @@
-//! W16, half-packet: a handler that waits for the rest of a packet is called again and again.
+//! W16, half-packet-loop: a handler that waits for the rest of a packet is called again and again.
 
 use loom_tests::recording;
 use loom_tests::rig::User;
@@ -10,7 +10,7 @@ use crate::race::*;
 /// The race.
 pub const RACE: Race = Race {
     id: "W16",
-    name: "half-packet",
+    name: "half-packet-loop",
     title: "half a packet is a busy loop",
     story: "The document's own example of a handler looks for the length of a packet, and returns if the packet is not \
         complete, to be called when there is more. But the drain loop asks only whether there is anything to read, and \
@@ -22,7 +22,7 @@ pub const RACE: Race = Race {
     clauses: &["N4"],
     sequential: true,
     variants: &[published(as_published, breaks("N4", 0)), repaired(as_repaired)],
-    source: include_str!("w16_half_packet.rs"),
+    source: include_str!("w16_half_packet_loop.rs"),
 };
 
 /// Bytes of a packet.
