@@ -90,7 +90,7 @@ fn scenarios() -> BTreeSet<String> {
 
 fn checks() -> BTreeSet<String> {
     let listed = loom_tests::all().into_iter().flat_map(|scenario| scenario.clauses.iter().map(|id| id.to_string()));
-    let tests = ["core/tests", "loom-tests/tests", "proptest/tests", "xtask/tests"].map(sources).concat();
+    let tests = ["core/src", "core/tests", "loom-tests/tests", "proptest/tests", "xtask/tests"].map(sources).concat();
     listed.chain(matches(r"SPEC: ([A-Z]\d)", &tests)).collect()
 }
 
