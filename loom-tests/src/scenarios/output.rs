@@ -18,12 +18,16 @@ fn flusher(world: &World, bytes: u64) -> Role {
     })
 }
 
-/// A connection whose consumer is parked with one byte, and two who come to it: the peer, and another flush.
-fn parked_and_flushed(setup: &Setup) -> (World, Vec<Role>) {
+/// A connection whose consumer is parked with one byte, and three who come to it: the peer, another flush, and
+/// `another`. It ends, once.
+fn parked_and_flushed_against(setup: &Setup, another: impl FnOnce(&World) -> Role) -> (World, String) {
     let world = World::connected(setup, User { output: true, ..User::default() });
     assert!(world.flush(1).is_ok(), "it is queued");
-    let roles = vec![world.role(|w| w.peer_takes(2)), flusher(&world, 1)];
-    (world, roles)
+    let roles = vec![world.role(|w| w.peer_takes(2)), flusher(&world, 1), another(&world)];
+    setup.race(|| {}, roles);
+    let outcome = world.end();
+    assert_eq!(world.close_callbacks(), 1, "{outcome}");
+    (world, outcome)
 }
 
 /// The scenarios of this chapter.
@@ -36,12 +40,8 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let (world, mut roles) = parked_and_flushed(setup);
-            roles.push(world.role(|w| w.eof()));
-            setup.race(|| {}, roles);
-            let outcome = world.end();
+            let (world, outcome) = parked_and_flushed_against(setup, |world| world.role(|w| w.eof()));
             assert!(world.all_sent(), "{outcome}");
-            assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
         },
     },
@@ -52,14 +52,7 @@ pub const SCENARIOS: &[Scenario] = &[
         sentence: "A consumer that goes on for a flush behind it does not touch the fd once the connection is closed.",
         runners: &[Inline],
         race: true,
-        body: |setup| {
-            let (world, mut roles) = parked_and_flushed(setup);
-            roles.push(world.closer());
-            setup.race(|| {}, roles);
-            let outcome = world.end();
-            assert_eq!(world.close_callbacks(), 1, "{outcome}");
-            outcome
-        },
+        body: |setup| parked_and_flushed_against(setup, World::closer).1,
     },
     Scenario {
         name: "flush-behind-a-consumer-against-shutdown",
@@ -69,12 +62,8 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let (world, mut roles) = parked_and_flushed(setup);
-            roles.push(world.role(|w| w.shutdown()));
-            setup.race(|| {}, roles);
-            let outcome = world.end();
+            let (world, outcome) = parked_and_flushed_against(setup, |world| world.role(|w| w.shutdown()));
             assert!(world.all_sent(), "{outcome}");
-            assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
         },
     },

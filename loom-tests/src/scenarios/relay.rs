@@ -2,7 +2,7 @@
 
 use crate::rig::{User, World};
 use crate::scenario::Runner::Inline;
-use crate::scenario::Scenario;
+use crate::scenario::{Role, Scenario, Setup};
 use pollproof::protocol::effects::Ran;
 use pollproof::protocol::output::Refused;
 use pollproof::protocol::word::NOWRITE;
@@ -45,6 +45,30 @@ fn relay(on_request: fn(&World) -> Ran) -> User {
     User { on_request, per_call: 1, ..User::default() }
 }
 
+/// A connection that has passed on the first of two segments to one that is `to`; then the second comes, and `another`
+/// with it. Both connections, and the outcome.
+fn second_segment_against(
+    setup: &Setup,
+    to: User,
+    on_request: fn(&World) -> Ran,
+    another: impl FnOnce(&World, &World) -> Role,
+) -> (World, World, String) {
+    let to = World::connected(setup, to);
+    let from = World::relaying_to(&to, setup, relay(on_request));
+    from.data();
+    setup.race(|| {}, vec![from.role(|w| w.data()), another(&from, &to)]);
+    let outcome = from.end_with(&to);
+    (from, to, outcome)
+}
+
+/// Somebody who ends the output, and notes what came of it.
+fn noting_ender(world: &World) -> Role {
+    world.role(|w| {
+        let ended = w.end_output();
+        w.note(format!("end:{ended:?}"));
+    })
+}
+
 /// One whose user ends its output.
 fn kept() -> User {
     User { keeps_open: true, ends: true, output: true, ..User::default() }
@@ -84,11 +108,9 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let to = World::connected(setup, User { high: 2, ..slow() });
-            let from = World::relaying_to(&to, setup, relay(passes_two_on));
-            from.data();
-            setup.race(|| {}, vec![from.role(|w| w.data()), to.role(|w| w.peer_takes(1))]);
-            let outcome = from.end_with(&to);
+            let to = User { high: 2, ..slow() };
+            let taker = |_: &World, to: &World| to.role(|w| w.peer_takes(1));
+            let (_, _, outcome) = second_segment_against(setup, to, passes_two_on, taker);
             assert!(outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
         },
@@ -120,11 +142,8 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let to = World::connected(setup, slow());
-            let from = World::relaying_to(&to, setup, relay(passes_on_if_open));
-            from.data();
-            setup.race(|| {}, vec![from.role(|w| w.data()), to.closer()]);
-            let outcome = from.end_with(&to);
+            let closer = |_: &World, to: &World| to.closer();
+            let (_, to, outcome) = second_segment_against(setup, slow(), passes_on_if_open, closer);
             assert!(outcome.contains("read 2 handled 2"), "{outcome}");
             assert_eq!(to.close_callbacks(), 1, "{outcome}");
             outcome
@@ -138,11 +157,9 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let to = World::connected(setup, User { handler: true, ..slow() });
-            let from = World::relaying_to(&to, setup, relay(passes_on_if_open));
-            from.data();
-            setup.race(|| {}, vec![from.role(|w| w.data()), to.hanger_up()]);
-            let outcome = from.end_with(&to);
+            let to = User { handler: true, ..slow() };
+            let peer = |_: &World, to: &World| to.hanger_up();
+            let (_, to, outcome) = second_segment_against(setup, to, passes_on_if_open, peer);
             assert!(outcome.contains("read 2 handled 2"), "{outcome}");
             assert_eq!(to.close_callbacks(), 1, "{outcome}");
             outcome
@@ -156,11 +173,8 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let to = World::connected(setup, slow());
-            let from = World::relaying_to(&to, setup, relay(passes_on_if_open));
-            from.data();
-            setup.race(|| {}, vec![from.role(|w| w.data()), from.closer()]);
-            let outcome = from.end_with(&to);
+            let closer = |from: &World, _: &World| from.closer();
+            let (from, _, outcome) = second_segment_against(setup, slow(), passes_on_if_open, closer);
             assert_eq!(from.close_callbacks(), 1, "{outcome}");
             outcome
         },
@@ -214,11 +228,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { room: 9, ..kept() });
             world.eof();
-            let ender = world.role(|w| {
-                let ended = w.end_output();
-                w.note(format!("end:{ended:?}"));
-            });
-            setup.race(|| {}, vec![ender, world.closer()]);
+            setup.race(|| {}, vec![noting_ender(&world), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -237,11 +247,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let taken = w.flush(2);
                 w.note(format!("flush:{taken:?}"));
             });
-            let ender = world.role(|w| {
-                let ended = w.end_output();
-                w.note(format!("end:{ended:?}"));
-            });
-            setup.race(|| {}, vec![flusher, ender]);
+            setup.race(|| {}, vec![flusher, noting_ender(&world)]);
             world.peer_takes(2);
             let refused = world.flush(1);
             let outcome = world.end();
