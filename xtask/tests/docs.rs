@@ -3,15 +3,10 @@
 //! That examples compile and pass is `cargo test`'s to check, and that there is documentation at all the lint's.
 #![cfg(not(any(loom, shuttle)))]
 
-use std::path::Path;
+mod common;
 
+use common::{files, root};
 use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta, Visibility};
-
-/// Every Rust file below `folder`.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
 
 fn documentation(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
@@ -44,14 +39,13 @@ fn without_example(source: &str) -> Vec<String> {
 
 #[test]
 fn every_public_type_has_an_example() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src");
+    let facade = root().join("core/src/sync");
     let mut missing = Vec::new();
-    for path in files(&source) {
+    for (path, text) in files("core/src") {
         // The facade's stand-ins under ThreadSanitizer have std's names, meaning and documentation.
-        if path.starts_with(source.join("sync")) {
+        if path.starts_with(&facade) {
             continue;
         }
-        let text = std::fs::read_to_string(&path).expect("a source file");
         missing.extend(without_example(&text).into_iter().map(|name| format!("{}: {name}", path.display())));
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));

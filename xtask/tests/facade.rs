@@ -4,25 +4,9 @@
 //! SPEC: A1, one kind of access; SPEC: A2, no loop around one; SPEC: K4, the one exemption.
 #![cfg(not(any(loom, shuttle)))]
 
-use std::path::{Path, PathBuf};
+mod common;
 
-fn files(folder: &str) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder of the workspace") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                let text = std::fs::read_to_string(&path).expect("a source file");
-                found.push((path, text));
-            }
-        }
-    }
-    assert!(!found.is_empty());
-    found
-}
+use common::files;
 
 fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with("//")

@@ -5,14 +5,13 @@
 //! any good; that is what `cargo xtask guards` asks.
 #![cfg(not(any(loom, shuttle)))]
 
+mod common;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use common::{files, root};
 use regex::Regex;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
@@ -21,19 +20,7 @@ fn read(path: impl AsRef<Path>) -> String {
 
 /// The text of every Rust file below `folder`.
 fn sources(folder: &str) -> String {
-    let mut text = String::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder of the workspace") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                text += &read(path);
-            }
-        }
-    }
-    text
+    files(folder).into_iter().map(|(_, text)| text).collect()
 }
 
 fn matches(pattern: &str, text: &str) -> BTreeSet<String> {
