@@ -5,11 +5,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
 
 use anyhow::ensure;
 use clap::Parser;
-use pollproof_benches::rivals::{RIVALS, Rival, cpu, median, peer, pin};
+use pollproof_benches::child::Server;
+use pollproof_benches::pair::Pair;
+use pollproof_benches::rivals::{peer, select};
 use pollproof_benches::table;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -33,51 +34,31 @@ pub(crate) fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let peer = peer()?;
     let mut table = table(&["server", "CPU per connection, x bare", "range", "bare, us"]);
-    let wanted = RIVALS.iter().filter(|rival| !std::ptr::eq(*rival, rival.bare()));
-    for (at, rival) in wanted
-        .filter(|rival| arguments.names.is_empty() || arguments.names.iter().any(|name| rival.name.contains(name)))
-        .enumerate()
-    {
+    let wanted = select(&arguments.names).into_iter().filter(|rival| !rival.is_measure());
+    for (at, rival) in wanted.enumerate() {
         // An address of its own for each pair: a closed connection keeps its port for a minute.
         let source = Ipv4Addr::new(127, 0, 1, at as u8 + 1);
-        let (mut ratios, mut costs) = pair(&peer, rival, source, &arguments)?;
-        let (middle, least, most) = median(&mut ratios);
-        let (bare, _, _) = median(&mut costs);
-        eprintln!("{}: {middle:.3}", rival.name);
-        table.add_row([
-            rival.name.to_owned(),
-            format!("{middle:.3}"),
-            format!("{least:.3} to {most:.3}"),
-            format!("{:.1}", bare * 1e6),
-        ]);
+        let mut pair = Pair::start(rival, &peer)?;
+        visits(&pair.servers, source, arguments.connections)?;
+        for _ in 0..arguments.slices {
+            pair.measure(|servers| visits(servers, source, arguments.connections))?;
+        }
+        let [ratio, range, bare] = pair.cells();
+        eprintln!("{}: {ratio}", rival.name);
+        table.add_row([rival.name.to_owned(), ratio, range, bare]);
     }
     println!("Processor time of one connection: connect, an echo of {SIZE} bytes, close\n\n{table}");
     Ok(())
 }
 
-fn pair(peer: &Path, rival: &Rival, source: Ipv4Addr, arguments: &Arguments) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
-    pin(0)?;
-    let servers = [rival.bare().start(peer)?, rival.start(peer)?];
-    pin(1)?;
-    let (mut ratios, mut costs) = (Vec::new(), Vec::new());
-    for slice in 0..=arguments.slices {
-        let before = [cpu(&servers[0])?, cpu(&servers[1])?];
-        for _ in 0..arguments.connections {
-            for server in &servers {
-                visit(source, server.address)?;
-            }
-        }
-        let cost = |at: usize| -> anyhow::Result<f64> {
-            Ok((cpu(&servers[at])? - before[at]).as_secs_f64() / arguments.connections as f64)
-        };
-        let (bare, other) = (cost(0)?, cost(1)?);
-        // The first one warms up.
-        if slice > 0 {
-            ratios.push(other / bare);
-            costs.push(bare);
+/// So many connections to each of `servers`, in turn.
+fn visits(servers: &[Server; 2], source: Ipv4Addr, connections: usize) -> anyhow::Result<[u64; 2]> {
+    for _ in 0..connections {
+        for server in servers {
+            visit(source, server.address)?;
         }
     }
-    Ok((ratios, costs))
+    Ok([connections as u64; 2])
 }
 
 fn visit(source: Ipv4Addr, server: SocketAddr) -> anyhow::Result<()> {

@@ -13,6 +13,8 @@ pub mod child;
 #[cfg(not(any(loom, shuttle)))]
 pub mod load;
 #[cfg(not(any(loom, shuttle)))]
+pub mod pair;
+#[cfg(not(any(loom, shuttle)))]
 pub mod peers;
 #[cfg(not(any(loom, shuttle)))]
 pub mod rivals;

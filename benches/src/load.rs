@@ -5,11 +5,13 @@
 //! Not for: opening and closing (`churn`).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use clap::Args;
 use hdrhistogram::Histogram;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -28,6 +30,36 @@ pub struct Cell {
     pub size: usize,
     /// Messages in flight on each connection.
     pub depth: usize,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} x {} x {}", self.connections, self.size, self.depth)
+    }
+}
+
+/// The loads that a measurement goes through: every combination.
+#[derive(Args, Debug)]
+pub struct Grid {
+    /// Connections.
+    #[arg(long, value_delimiter = ',', default_value = "1,64,1000")]
+    connections: Vec<usize>,
+    /// Bytes of a message.
+    #[arg(long, value_delimiter = ',', default_value = "64,1024,65536")]
+    sizes: Vec<usize>,
+    /// Messages in flight on each connection.
+    #[arg(long, value_delimiter = ',', default_value = "1,16")]
+    depths: Vec<usize>,
+}
+
+impl Grid {
+    /// One after the other, the depth changing fastest.
+    #[must_use]
+    pub fn cells(&self) -> Vec<Cell> {
+        let sized = |connections: usize| self.sizes.iter().map(move |&size| (connections, size));
+        let deep = |(connections, size)| self.depths.iter().map(move |&depth| Cell { connections, size, depth });
+        self.connections.iter().copied().flat_map(sized).flat_map(deep).collect()
+    }
 }
 
 /// What one server did in a slice of time.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use hdrhistogram::Histogram;
-use pollproof_benches::load::{Cell, Load};
-use pollproof_benches::rivals::{RIVALS, Rival, median, peer};
+use pollproof_benches::load::{Cell, Grid, Load};
+use pollproof_benches::rivals::{Rival, median, peer, select};
 use pollproof_benches::table;
 
 /// Requests per second, and latency.
@@ -23,46 +23,31 @@ struct Arguments {
     /// Length of a slice, in milliseconds.
     #[arg(long, default_value_t = 300)]
     millis: u64,
-    /// Connections.
-    #[arg(long, value_delimiter = ',', default_value = "1,64,1000")]
-    connections: Vec<usize>,
-    /// Bytes of a message.
-    #[arg(long, value_delimiter = ',', default_value = "64,1024,65536")]
-    sizes: Vec<usize>,
-    /// Messages in flight on each connection.
-    #[arg(long, value_delimiter = ',', default_value = "1,16")]
-    depths: Vec<usize>,
+    #[command(flatten)]
+    grid: Grid,
 }
 
 pub(crate) fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let peer = peer()?;
     let slice = Duration::from_millis(arguments.millis);
-    let wanted: Vec<&Rival> = RIVALS
-        .iter()
-        .filter(|rival| arguments.names.is_empty() || arguments.names.iter().any(|name| rival.name.contains(name)))
-        .collect();
+    let wanted = select(&arguments.names);
     let mut table =
         table(&["connections x bytes x depth", "server", "requests/s", "range", "p50, us", "p99, us", "p99.9, us"]);
-    for &connections in &arguments.connections {
-        for &size in &arguments.sizes {
-            for &depth in &arguments.depths {
-                let cell = Cell { connections, size, depth };
-                for (rival, mut rates, latency) in interleaved(&peer, &wanted, cell, slice, arguments.slices)? {
-                    let (middle, least, most) = median(&mut rates);
-                    let micros = |quantile| format!("{:.1}", latency.value_at_quantile(quantile) as f64 / 1e3);
-                    eprintln!("{connections} x {size} x {depth}: {}: {middle:.0}", rival.name);
-                    table.add_row([
-                        format!("{connections} x {size} x {depth}"),
-                        rival.name.to_owned(),
-                        format!("{middle:.0}"),
-                        format!("{least:.0} to {most:.0}"),
-                        micros(0.5),
-                        micros(0.99),
-                        micros(0.999),
-                    ]);
-                }
-            }
+    for cell in arguments.grid.cells() {
+        for (rival, mut rates, latency) in interleaved(&peer, &wanted, cell, slice, arguments.slices)? {
+            let (middle, least, most) = median(&mut rates);
+            let micros = |quantile| format!("{:.1}", latency.value_at_quantile(quantile) as f64 / 1e3);
+            eprintln!("{cell}: {}: {middle:.0}", rival.name);
+            table.add_row([
+                cell.to_string(),
+                rival.name.to_owned(),
+                format!("{middle:.0}"),
+                format!("{least:.0} to {most:.0}"),
+                micros(0.5),
+                micros(0.99),
+                micros(0.999),
+            ]);
         }
     }
     println!("Requests per second and latency, in interleaved slices\n\n{table}");

@@ -4,11 +4,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
-
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::time::ClockId;
-use nix::unistd::Pid;
 
 use crate::child::{Server, build};
 
@@ -39,7 +34,19 @@ pub static RIVALS: &[Rival] = &[
     Rival { name: "naive port", arguments: &["naive"], threads: 2 },
 ];
 
+/// Those whose name contains one of `names`; all if none is given.
+#[must_use]
+pub fn select(names: &[String]) -> Vec<&'static Rival> {
+    RIVALS.iter().filter(|rival| names.is_empty() || names.iter().any(|name| rival.name.contains(name))).collect()
+}
+
 impl Rival {
+    /// Whether others are compared with it.
+    #[must_use]
+    pub fn is_measure(&self) -> bool {
+        std::ptr::eq(self, self.bare())
+    }
+
     /// What it is compared with.
     #[must_use]
     pub fn bare(&self) -> &'static Rival {
@@ -65,27 +72,6 @@ impl Rival {
 /// When it does not build.
 pub fn peer() -> anyhow::Result<std::path::PathBuf> {
     build("--bin", "peer")
-}
-
-/// Processor time that a server has used so far.
-///
-/// # Errors
-///
-/// When it is not there any more.
-pub fn cpu(server: &Server) -> anyhow::Result<Duration> {
-    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(server.pid() as i32))?;
-    Ok(Duration::from(clock.now()?))
-}
-
-/// Keeps this thread, and what it starts from now on, on one processor.
-///
-/// # Errors
-///
-/// When there is no such processor.
-pub fn pin(cpu: usize) -> anyhow::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(cpu)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
 /// The middle one, with the least and the largest.

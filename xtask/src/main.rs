@@ -43,11 +43,12 @@ enum Command {
     },
     /// The tables in VERIFICATION.md, and the committed files behind them.
     Verify(Verify),
-    /// A measurement, on a machine that does nothing else: idle, instructions.
+    /// A measurement, on a machine that does nothing else: idle, instructions, pairs, rates, churn.
     Bench {
         /// Which one: a binary of `benches/`.
         name: String,
         /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
     /// Drops each guard of the protocol in turn and names the model that fails without it.

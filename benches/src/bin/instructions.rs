@@ -1,75 +1,15 @@
-//! User instructions per request, counted by callgrind: no clock, and no noise but the size of epoll's batches.
-//!
-//! Each server is run twice under valgrind with a different number of requests; the difference of the counts by
-//! the difference of the requests is one request's cost, whatever starting and connecting costs.
-//!
-//! `instructions [PATH...]`: the example `echo` beside a bare epoll loop, and echo servers at these paths too.
+//! The entry of `instructions.rs`, which says what it measures; a checker's build has no server to measure.
 #![deny(missing_docs)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark, never inside a checker")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[cfg(not(any(loom, shuttle)))]
+#[path = "../instructions.rs"]
+mod measured;
 
-use anyhow::{Context as _, ensure};
-use nix::sys::signal::Signal;
-use pollproof_benches::child::{Server, build, round};
-use pollproof_benches::table;
-
-const CONNECTIONS: [usize; 2] = [1, 64];
-const FEW: usize = 2_000;
-const MANY: usize = 12_000;
-const SIZE: usize = 1024;
-
+#[cfg(not(any(loom, shuttle)))]
 fn main() -> anyhow::Result<()> {
-    let works = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
-    ensure!(works.is_ok_and(|status| status.success()), "valgrind is not installed");
-    let mut servers = vec![build("--bin", "bare")?, build("--example", "echo")?];
-    servers.extend(std::env::args_os().skip(1).map(PathBuf::from));
-    let mut table = table(&["server", "connections", "all threads", "busiest thread"]);
-    for server in &servers {
-        for connections in CONNECTIONS {
-            let (few, many) = (run(server, connections, FEW)?, run(server, connections, MANY)?);
-            let requests = (MANY - FEW) as f64;
-            let each = |few: u64, many: u64| format!("{:.1}", (many as f64 - few as f64) / requests);
-            let name = server.display().to_string();
-            table.add_row([name, connections.to_string(), each(few.0, many.0), each(few.1, many.1)]);
-        }
-    }
-    println!("User instructions per request of {SIZE} bytes, by callgrind\n\n{table}");
-    Ok(())
+    measured::main()
 }
 
-/// Instructions of all threads, and of the one that executes most: the polling one, unless it was replaced.
-fn run(server: &Path, connections: usize, requests: usize) -> anyhow::Result<(u64, u64)> {
-    let directory = std::env::temp_dir().join(format!("pollproof-callgrind-{}", std::process::id()));
-    std::fs::create_dir_all(&directory)?;
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--quiet", "--tool=callgrind", "--separate-threads=yes"]);
-    valgrind.arg(format!("--callgrind-out-file={}", directory.join("out").display()));
-    let server = Server::start({
-        valgrind.arg(server);
-        valgrind
-    })?;
-    let mut streams = (0..connections).map(|_| server.connect()).collect::<anyhow::Result<Vec<_>>>()?;
-    let (message, mut back) = ([7; SIZE], [0; SIZE]);
-    for _ in 0..requests / connections {
-        round(&mut streams, &message, &mut back)?;
-    }
-    // What is left over by the division.
-    let rest = requests % connections;
-    round(&mut streams[..rest], &message, &mut back)?;
-    drop(streams);
-    server.end(Signal::SIGINT)?;
-    let mut threads = Vec::new();
-    for entry in std::fs::read_dir(&directory)? {
-        let text = std::fs::read_to_string(entry?.path())?;
-        // One line a dump: "totals: N".
-        let totals = text.lines().filter_map(|line| line.strip_prefix("totals: "));
-        for total in totals {
-            threads.push(total.trim().parse::<u64>()?);
-        }
-    }
-    std::fs::remove_dir_all(&directory)?;
-    let most = *threads.iter().max().context("callgrind wrote nothing")?;
-    Ok((threads.iter().sum(), most))
-}
+#[cfg(any(loom, shuttle))]
+fn main() {}

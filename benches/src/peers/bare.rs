@@ -73,19 +73,25 @@ fn poll(epoll: &Epoll, accept: &mut dyn FnMut(&Epoll) -> anyhow::Result<()>) -> 
 fn echo(fd: RawFd, block: &mut [u8]) -> bool {
     match recv(fd, block, MsgFlags::empty()) {
         Ok(0) => false,
-        Ok(count) => write_all(fd, &block[..count]),
+        Ok(count) => match send(fd, &block[..count], MsgFlags::MSG_NOSIGNAL) {
+            Ok(sent) if sent == count => true,
+            sent => write_rest(fd, &block[sent.unwrap_or(0)..count], sent.err()),
+        },
         Err(errno) => matches!(errno, Errno::EAGAIN | Errno::EINTR),
     }
 }
 
 /// A full socket is waited for, busily: that is rare, and a loop with a queue would not be bare.
-fn write_all(fd: RawFd, mut bytes: &[u8]) -> bool {
+#[cold]
+fn write_rest(fd: RawFd, mut bytes: &[u8], mut error: Option<Errno>) -> bool {
     while !bytes.is_empty() {
-        match send(fd, bytes, MsgFlags::MSG_NOSIGNAL) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(Errno::EAGAIN) => std::thread::yield_now(),
-            Err(_) => return false,
+        if error.is_some_and(|errno| errno != Errno::EAGAIN) {
+            return false;
         }
+        std::thread::yield_now();
+        let sent = send(fd, bytes, MsgFlags::MSG_NOSIGNAL);
+        bytes = &bytes[sent.unwrap_or(0)..];
+        error = sent.err();
     }
     true
 }
