@@ -13,6 +13,49 @@ use loom::sync::atomic as checker;
 #[cfg(shuttle)]
 use shuttle::sync::atomic as checker;
 
+/// A read-modify-write that cannot fail; `$left` is what it leaves of the value that it `$seen` and the one `$given`.
+macro_rules! update {
+    ($method:ident, $value:ty, |$seen:ident, $given:ident| $left:expr) => {
+        /// See [`std::sync::atomic`].
+        #[track_caller]
+        pub fn $method(&self, $given: $value, order: Ordering) -> $value {
+            self.about_to(Op::Update, Self::number($given));
+            // Ordering: the caller's.
+            let $seen = self.0.$method($given, order);
+            after(Op::Update, Some(Self::number($seen)), Self::number($left));
+            $seen
+        }
+    };
+}
+
+/// A compare-exchange.
+macro_rules! exchange {
+    ($method:ident, $value:ty) => {
+        /// See [`std::sync::atomic`].
+        ///
+        /// # Errors
+        ///
+        /// The value that it found, where that is not `current`.
+        #[track_caller]
+        pub fn $method(
+            &self,
+            current: $value,
+            new: $value,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<$value, $value> {
+            self.about_to(Op::Exchange(false), Self::number(new));
+            // Ordering: the caller's.
+            let found = self.0.$method(current, new, success, failure);
+            match found {
+                Ok(seen) => after(Op::Exchange(true), Some(Self::number(seen)), Self::number(new)),
+                Err(seen) => after(Op::Exchange(false), Some(Self::number(seen)), Self::number(seen)),
+            }
+            found
+        }
+    };
+}
+
 /// An atomic of the checker, with the operations that all of them have.
 macro_rules! atomic {
     ($(#[$doc:meta])* $name:ident, $value:ty, [$($generic:ident)?], $as_u64:expr) => {
@@ -54,63 +97,9 @@ macro_rules! atomic {
                 after(Op::Store, None, Self::number(value));
             }
 
-            /// See [`std::sync::atomic`].
-            #[track_caller]
-            pub fn swap(&self, value: $value, order: Ordering) -> $value {
-                self.about_to(Op::Update, Self::number(value));
-                // Ordering: the caller's.
-                let seen = self.0.swap(value, order);
-                after(Op::Update, Some(Self::number(seen)), Self::number(value));
-                seen
-            }
-
-            /// See [`std::sync::atomic`].
-            ///
-            /// # Errors
-            ///
-            /// The value that it found, where that is not `current`.
-            #[track_caller]
-            pub fn compare_exchange(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                self.about_to(Op::Exchange(false), Self::number(new));
-                // Ordering: the caller's.
-                let found = self.0.compare_exchange(current, new, success, failure);
-                Self::exchanged(found, new);
-                found
-            }
-
-            /// See [`std::sync::atomic`].
-            ///
-            /// # Errors
-            ///
-            /// The value that it found, where that is not `current`.
-            #[track_caller]
-            pub fn compare_exchange_weak(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                self.about_to(Op::Exchange(false), Self::number(new));
-                // Ordering: the caller's.
-                let found = self.0.compare_exchange_weak(current, new, success, failure);
-                Self::exchanged(found, new);
-                found
-            }
-
-            #[track_caller]
-            fn exchanged(found: Result<$value, $value>, new: $value) {
-                match found {
-                    Ok(seen) => after(Op::Exchange(true), Some(Self::number(seen)), Self::number(new)),
-                    Err(seen) => after(Op::Exchange(false), Some(Self::number(seen)), Self::number(seen)),
-                }
-            }
+            update!(swap, $value, |seen, value| value);
+            exchange!(compare_exchange, $value);
+            exchange!(compare_exchange_weak, $value);
         }
 
         impl$(<$generic>)? fmt::Debug for $name$(<$generic>)? {
@@ -125,25 +114,8 @@ macro_rules! atomic {
 macro_rules! bits {
     ($name:ident, $value:ty) => {
         impl $name {
-            /// See [`std::sync::atomic`].
-            #[track_caller]
-            pub fn fetch_or(&self, value: $value, order: Ordering) -> $value {
-                self.about_to(Op::Update, Self::number(value));
-                // Ordering: the caller's.
-                let seen = self.0.fetch_or(value, order);
-                after(Op::Update, Some(Self::number(seen)), Self::number(seen | value));
-                seen
-            }
-
-            /// See [`std::sync::atomic`].
-            #[track_caller]
-            pub fn fetch_and(&self, value: $value, order: Ordering) -> $value {
-                self.about_to(Op::Update, Self::number(value));
-                // Ordering: the caller's.
-                let seen = self.0.fetch_and(value, order);
-                after(Op::Update, Some(Self::number(seen)), Self::number(seen & value));
-                seen
-            }
+            update!(fetch_or, $value, |seen, value| seen | value);
+            update!(fetch_and, $value, |seen, value| seen & value);
         }
 
         impl Default for $name {
@@ -160,25 +132,8 @@ macro_rules! counts {
         bits!($name, $value);
 
         impl $name {
-            /// See [`std::sync::atomic`].
-            #[track_caller]
-            pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                self.about_to(Op::Update, Self::number(value));
-                // Ordering: the caller's.
-                let seen = self.0.fetch_add(value, order);
-                after(Op::Update, Some(Self::number(seen)), Self::number(seen.wrapping_add(value)));
-                seen
-            }
-
-            /// See [`std::sync::atomic`].
-            #[track_caller]
-            pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                self.about_to(Op::Update, Self::number(value));
-                // Ordering: the caller's.
-                let seen = self.0.fetch_sub(value, order);
-                after(Op::Update, Some(Self::number(seen)), Self::number(seen.wrapping_sub(value)));
-                seen
-            }
+            update!(fetch_add, $value, |seen, value| seen.wrapping_add(value));
+            update!(fetch_sub, $value, |seen, value| seen.wrapping_sub(value));
         }
     };
 }
