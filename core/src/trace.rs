@@ -19,7 +19,7 @@
 #![forbid(unsafe_code)]
 
 use crate::addr::Addr;
-use crate::protocol::process::Unread;
+use crate::protocol::progress::Unread;
 use crate::protocol::word::Snapshot;
 
 /// Defines an event as a function: one that tells, and one that is empty.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::buffer::block::ReadBlock;
 use crate::buffer::chunks::Chunks;
 use crate::buffer::link::Link;
-use crate::protocol::process::{Progress, Unread};
+use crate::protocol::progress::{Progress, Unread};
 use crate::reactor::fx::Local;
 use crate::reactor::held::Held;
 use crate::sync::atomic::{AtomicU64, Ordering};

@@ -7,7 +7,7 @@
 //! Each method says under which bit it is called. That is a promise of the protocol, and the only thing
 //! that an implementation may rest its exclusive accesses on.
 
-use super::process::{Progress, Unread};
+use super::progress::{Progress, Unread};
 use super::transitions::Word;
 use super::trigger::{Trigger, Wake};
 use super::word::Snapshot;
@@ -106,7 +106,8 @@ pub enum Sent {
 /// use std::cell::{Cell, RefCell};
 ///
 /// use pollproof::protocol::effects::{Effects, Input, Ran, Sent};
-/// use pollproof::protocol::process::{self, Progress, Unread};
+/// use pollproof::protocol::process;
+/// use pollproof::protocol::progress::{Progress, Unread};
 /// use pollproof::protocol::transitions::Word;
 /// use pollproof::protocol::trigger::Trigger;
 /// use pollproof::protocol::word::Snapshot;

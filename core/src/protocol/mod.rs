@@ -2,7 +2,8 @@
 //!
 //! One word of lock bits ([`word`]), changed only by `fetch_or` and `fetch_and` ([`transitions`]). What
 //! happens to a connection is a function of the party that does it ([`lifecycle`], [`output`]), all of
-//! them generic over [`effects`]; the serial section and its release-and-recheck are in [`process`].
+//! them generic over [`effects`]; the serial section and its release-and-recheck are in [`process`],
+//! and when its handler is due in [`progress`].
 //!
 //! Who polls, when a handler does not come back, is [`takeover`]; it shares nothing with the word.
 //!
@@ -20,6 +21,7 @@ pub mod interest;
 pub mod lifecycle;
 pub mod output;
 pub mod process;
+pub mod progress;
 pub mod slot;
 pub mod takeover;
 pub mod transitions;

@@ -18,7 +18,7 @@ use crate::handler::{Factory, OnRequest};
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::output;
-use crate::protocol::process::{Progress, Unread};
+use crate::protocol::progress::{Progress, Unread};
 use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
 use crate::protocol::word::Snapshot;

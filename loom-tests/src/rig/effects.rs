@@ -5,7 +5,8 @@
 
 use pollproof::protocol::effects::{Effects, Input, Ran, Sent};
 use pollproof::protocol::output;
-use pollproof::protocol::process::{self, Progress, Unread};
+use pollproof::protocol::process;
+use pollproof::protocol::progress::{Progress, Unread};
 use pollproof::protocol::transitions::Word;
 use pollproof::protocol::trigger::Trigger;
 use pollproof::protocol::word::Snapshot;

@@ -28,7 +28,7 @@ use pollproof::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
 use std::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
 
 use pollproof::protocol::close_list::CloseList;
-use pollproof::protocol::process::Progress;
+use pollproof::protocol::progress::Progress;
 use pollproof::protocol::slot::Slot;
 use pollproof::protocol::transitions::Word;
 use pollproof::protocol::trigger::{Ticket, Trigger};
