@@ -8,7 +8,7 @@ mod common;
 use std::io::{Read, Write};
 use std::sync::mpsc::{TryRecvError, channel};
 
-use common::{LONG, client, end, to_end};
+use common::{LONG, client, end, to_end, wait_until};
 use pollproof::{Callbacks, Io, Server};
 
 /// Bytes of each answer: more than the socket takes.
@@ -37,9 +37,7 @@ fn a_request_that_comes_while_the_output_is_high_is_not_lost() {
     client.read_exact(&mut answer[..1]).expect("an answer");
     client.write_all(b"second").expect("a write");
     let conn = conns.recv().expect("it was sent first");
-    while conn.bytes_read() < "firstsecond".len() as u64 {
-        std::thread::yield_now();
-    }
+    wait_until("the second is not read", || conn.bytes_read() >= "firstsecond".len() as u64);
     client.read_exact(&mut answer[1..]).expect("an answer");
     assert_eq!(requests.recv_timeout(LONG).expect("a request"), b"second");
     client.read_exact(&mut answer).expect("an answer");

@@ -9,10 +9,9 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::OnceLock;
 use std::sync::mpsc::channel;
-use std::time::Instant;
 
 use common::dialing::{Client, Telling, alone, fds};
-use common::{Event, LONG, client, echo, end, ping, telling, to_end};
+use common::{Event, LONG, client, echo, end, ping, telling, to_end, wait_until};
 use pollproof::{BoxError, Connection, Dialer, Error, Handler, Io, Server};
 
 #[test]
@@ -123,11 +122,7 @@ fn a_servers_dialer_shares_its_threads_and_its_shutdown() {
     // One accepted connection has ended, and one dialed one: that is room for one, not for two.
     let mut third = client(&proxy);
     ping(&mut third, b"through the proxy");
-    let deadline = Instant::now() + LONG;
-    while proxy.stats().accept_pauses < 2 {
-        assert!(Instant::now() < deadline, "there is room for two");
-        std::thread::yield_now();
-    }
+    wait_until("there is room for two", || proxy.stats().accept_pauses >= 2);
     drop(third);
     let ended = dialer.get().expect("set").shutdown(LONG).expect("a shutdown");
     assert_eq!((ended.cut, ended.left), (0, 0));

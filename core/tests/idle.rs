@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use common::{Event, LONG, Step, client, end, telling};
+use common::{Event, LONG, Step, client, end, telling, wait_until};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::sys::time::TimeValLike;
@@ -67,11 +67,7 @@ fn while_connecting(what: impl FnOnce(&Connection, TcpStream)) {
 
 /// Waits until the poller has acted on what `stream` did.
 fn wait_inactive(conn: &Connection) {
-    let deadline = std::time::Instant::now() + LONG;
-    while conn.is_active() {
-        assert!(std::time::Instant::now() < deadline, "the poller has not seen it");
-        std::thread::yield_now();
-    }
+    wait_until("the poller has not seen it", || !conn.is_active());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use common::example::{Example, assert_clean};
-use common::{Connecting, LONG, client, echo, end, ping};
+use common::{Connecting, LONG, client, echo, end, ping, wait_until};
 use nix::sys::socket::{getsockopt, sockopt};
 use pollproof::{Balance, BoxError, Builder, Connection, Detached, Error, Handler, Io, Server};
 
@@ -107,15 +107,6 @@ fn servers_share_a_port_if_all_of_them_ask_for_it() {
     servers.iter().for_each(end);
 }
 
-/// Waits until `done`.
-fn wait_for(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn at_the_limit_clients_wait_until_a_connection_ends() {
     // The first and the accepting poller are the same: the end of the second connection is another thread's.
@@ -124,19 +115,19 @@ fn at_the_limit_clients_wait_until_a_connection_ends() {
     let mut clients: Vec<_> = (0..4).map(|_| client(&server)).collect();
     ping(&mut clients[0], b"in");
     ping(&mut clients[1], b"in");
-    wait_for("it never pauses", || server.stats().accept_pauses == 1);
+    wait_until("it never pauses", || server.stats().accept_pauses == 1);
     for round in 1..=2 {
         // Those that wait are connected, and may send; they are the next, each as soon as one leaves.
         assert_eq!((server.stats().open, server.stats().accepted), (2, 1 + round));
         drop(clients.remove(0));
         ping(&mut clients[1], b"my turn");
-        wait_for("it never pauses again", || server.stats().accept_pauses == 1 + round);
+        wait_until("it never pauses again", || server.stats().accept_pauses == 1 + round);
     }
     assert_eq!(server.stats().accepted, 4);
     clients.clear();
     // Below the limit the listener is in epoll again: nothing else tells of a client.
     for _ in 0..3 {
-        wait_for("they do not end", || server.stats().open == 0);
+        wait_until("they do not end", || server.stats().open == 0);
         ping(client(&server), b"again");
     }
     end(&server);
@@ -221,7 +212,7 @@ impl Balanced {
             let open = self.0.stats().open;
             drop(client);
             let poller = self.1.recv_timeout(LONG).expect("its OnDisconnect");
-            wait_for("it does not end", || self.0.stats().open < open);
+            wait_until("it does not end", || self.0.stats().open < open);
             poller
         };
         clients.into_iter().map(leave).collect()

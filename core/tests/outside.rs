@@ -36,9 +36,7 @@ fn bytes_that_came_before_the_reader_are_read() {
     let (dialer, conn, mut peer) = pair();
     peer.write_all(b"first line\nsecond").expect("a write");
     // The poller has them before anybody reads.
-    while conn.bytes_read() < 17 {
-        std::thread::yield_now();
-    }
+    common::wait_until("they are not read", || conn.bytes_read() >= 17);
     let mut reader = conn.reader().expect("nobody else reads");
     assert_eq!(reader.until(b'\n').expect("a line"), "first line\n");
     assert_eq!(reader.peek(6).expect("the rest"), b"second");
@@ -99,9 +97,7 @@ fn a_second_reader_is_told_so() {
 fn a_handler_that_is_set_later_gets_what_is_there() {
     let (dialer, conn, mut peer) = pair();
     peer.write_all(b"early").expect("a write");
-    while conn.bytes_read() < 5 {
-        std::thread::yield_now();
-    }
+    common::wait_until("they are not read", || conn.bytes_read() >= 5);
     let (sender, receiver) = channel();
     conn.set_on_request(move |io: &mut Io<'_>| {
         sender.send(io.data().to_vec()).expect("the test waits");
@@ -134,9 +130,7 @@ fn what_nobody_reads_is_left_to_the_peer() {
         let (sent, message) = (&message, &message);
         scope.spawn(move || peer.write_all(sent).expect("somebody reads"));
         // It stops in the end: so much and no more, until somebody reads.
-        while conn.bytes_read() < 64 * 1024 {
-            std::thread::yield_now();
-        }
+        common::wait_until("it reads nothing ahead", || conn.bytes_read() >= 64 * 1024);
         let mut quiet = conn.bytes_read();
         loop {
             std::thread::sleep(Duration::from_millis(50));

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::crowd::{self, End};
 use common::example::{ANY, Example, assert_clean};
 use common::tool::tool;
-use common::{LONG, pattern, ping, to_end};
+use common::{LONG, pattern, ping, to_end, wait_until};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 
 const MIB: usize = 1 << 20;
@@ -185,11 +185,7 @@ fn a_reset_of_either_side_closes_the_other_and_no_other_pair() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
         }
         // It is over in both directions, and not only half-closed.
-        let until = Instant::now() + LONG;
-        while other.write(b"more").is_ok() {
-            assert!(Instant::now() < until, "what it sends is still taken");
-            std::thread::yield_now();
-        }
+        wait_until("what it sends is still taken", || other.write(b"more").is_err());
     }
     bystander.write_all(b"still here").expect("a write");
     let mut heard = [0; 10];

@@ -10,9 +10,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
 
-use common::{LONG, client, end, to_end};
+use common::{LONG, client, end, to_end, wait_until};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use pollproof::{Callbacks, Connection, Error, Server};
 
@@ -57,11 +56,7 @@ fn the_end_of_the_output_comes_behind_it_and_once() {
     assert_eq!(to_end(&mut client), vec![7; MUCH]);
     // It is read as ever.
     client.write_all(b"still here").expect("a write");
-    let until = Instant::now() + LONG;
-    while conn.bytes_read() < 10 {
-        assert!(Instant::now() < until, "nobody reads it");
-        std::thread::yield_now();
-    }
+    wait_until("nobody reads it", || conn.bytes_read() >= 10);
     drop(client);
     assert_eq!(over.recv_timeout(LONG), Ok(false), "both streams have ended");
     end(&server);
@@ -96,11 +91,7 @@ fn a_reset_is_told_from_an_end() {
         let conn = conns.recv_timeout(LONG).expect("a connection");
         if half_closed {
             client.shutdown(Shutdown::Write).expect("a half-close");
-            let until = Instant::now() + LONG;
-            while conn.is_active() {
-                assert!(Instant::now() < until, "its end is not seen");
-                std::thread::yield_now();
-            }
+            wait_until("its end is not seen", || !conn.is_active());
         }
         conn.send(b"hello").expect("it is open");
         client.read_exact(&mut [0; 5]).expect("a greeting");
@@ -148,12 +139,8 @@ fn connections_that_were_paced_by_each_other_are_freed() {
     for conn in [first, second] {
         conn.close();
     }
-    let until = Instant::now() + LONG;
     for token in alive.try_iter() {
-        while token.upgrade().is_some() {
-            assert!(Instant::now() < until, "a connection that is over keeps another, which keeps it");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until("a connection that is over keeps another, which keeps it", || token.upgrade().is_none());
     }
     end(&server);
 }

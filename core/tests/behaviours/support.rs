@@ -3,13 +3,18 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pollproof::sync::atomic::{AtomicUsize, Ordering};
 use pollproof::{Builder, Callbacks, Connection, Dialer, Handler, Io, Runner, Server};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+pub use plain::*;
+
 use crate::queue::{Receiver, queue};
+
+#[path = "../common/plain.rs"]
+mod plain;
 
 /// Long enough that only a hang takes it.
 pub const LONG: Duration = Duration::from_secs(if cfg!(tsan) { 120 } else { 20 });
@@ -215,27 +220,4 @@ pub fn to_end(mut stream: &Socket) -> Vec<u8> {
     let mut all = Vec::new();
     stream.read_to_end(&mut all).expect("the end of the stream");
     all
-}
-
-/// Waits until something that other threads do has happened.
-pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LONG;
-    while !happened() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
-    }
-}
-
-/// Bytes that differ from place to place.
-pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
 }

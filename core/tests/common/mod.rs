@@ -5,6 +5,7 @@
 pub mod crowd;
 pub mod dialing;
 pub mod example;
+mod plain;
 pub mod tool;
 
 use std::io::{Read, Write};
@@ -12,6 +13,7 @@ use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+pub use plain::*;
 use pollproof::{BoxError, Builder, Connection, Handler, Io, Server};
 
 /// Long enough that only a hang takes it.
@@ -157,20 +159,6 @@ pub fn to_end(stream: &mut impl Read) -> Vec<u8> {
     let mut all = Vec::new();
     stream.read_to_end(&mut all).expect("the end of the stream");
     all
-}
-
-/// Bytes that differ from place to place.
-pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
 }
 
 /// Shuts down, and expects that nothing had to be cut and nothing is left.
