@@ -154,7 +154,7 @@ pub struct Deep {
 impl Committed for Deep {
     const PATH: &'static str = "loom-tests/deep.toml";
     const HEADER: &'static str = "\
-# The bounded models again, unbounded or at the largest bound that ended in the given minutes of processor time.
+# The bounded models again, unbounded or at the largest bound that ended in the given seconds of processor time.
 # Written by `cargo xtask verify --deep`. A bound that never ended is listed as `gave-up`.
 ";
 }
@@ -175,8 +175,8 @@ pub struct DeepRecord {
     /// The bounds that were tried and did not end in time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gave_up: Vec<Bound>,
-    /// The minutes of processor time that each spawn order of an attempt was given.
-    pub minutes: u64,
+    /// The seconds of processor time that each spawn order of an attempt was given.
+    pub seconds: u64,
 }
 
 /// `guards.toml`.

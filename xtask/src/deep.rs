@@ -18,7 +18,7 @@ use pollproof_models::scenarios::select;
 use crate::choose::{Attempt, attempt};
 
 /// Explores the bounded models that `names` select. Returns whether all of them passed.
-pub fn run(names: &[String], minutes: u64, total_minutes: u64) -> anyhow::Result<bool> {
+pub fn run(names: &[String], limit: Duration, total_minutes: u64) -> anyhow::Result<bool> {
     let committed = Scenarios::load()?;
     let driver = Driver::build(Build::Loom)?;
     let end = Instant::now() + Duration::from_secs(60 * total_minutes);
@@ -34,7 +34,7 @@ pub fn run(names: &[String], minutes: u64, total_minutes: u64) -> anyhow::Result
             println!("{}: not begun, the {total_minutes} minutes are over", record.id);
             return Ok(true);
         }
-        let result = climb(&driver, *model, record, minutes, end)?;
+        let result = climb(&driver, *model, record, limit, end)?;
         match result {
             Ok(deep) => {
                 println!("{}", line(&deep));
@@ -62,17 +62,16 @@ fn climb(
     driver: &Driver,
     model: Model,
     record: &ModelRecord,
-    minutes: u64,
+    limit: Duration,
     end: Instant,
 ) -> anyhow::Result<Result<DeepRecord, String>> {
-    let limit = Duration::from_secs(60 * minutes);
     let mut deep = DeepRecord {
         id: record.id.clone(),
         bound: record.bound,
         executions: record.executions,
         new_outcomes: std::collections::BTreeSet::new(),
         gave_up: Vec::new(),
-        minutes,
+        seconds: limit.as_secs(),
     };
     let mut next = match record.bound {
         Bound::Preemptions(most) => Bound::Preemptions(most + 1),

@@ -17,6 +17,7 @@ mod steps;
 mod tables;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -76,8 +77,8 @@ struct Verify {
     #[arg(long, default_value_t = 5, requires = "choose")]
     seconds: u64,
     /// With --deep: how much processor time loom may take for one spawn order of one attempt.
-    #[arg(long, default_value_t = 10, requires = "deep")]
-    minutes: u64,
+    #[arg(long, default_value_t = 10.0, requires = "deep")]
+    minutes: f64,
     /// With --deep: when to begin no further attempt, by the clock.
     #[arg(long, default_value_t = 180, requires = "deep")]
     total_minutes: u64,
@@ -93,7 +94,9 @@ fn main() -> ExitCode {
         }
         Command::Test { only, skip, .. } => steps::run(&only, &skip),
         Command::Verify(verify) if verify.choose => choose::run(&verify.names, verify.seconds),
-        Command::Verify(verify) if verify.deep => deep::run(&verify.names, verify.minutes, verify.total_minutes),
+        Command::Verify(verify) if verify.deep => {
+            deep::run(&verify.names, Duration::from_secs_f64(60.0 * verify.minutes), verify.total_minutes)
+        }
         Command::Verify(verify) => tables::run(verify.check),
         Command::Bench { name, arguments } => bench::run(&name, &arguments),
         Command::Guards { check, sites } => guards::run(check, &sites),

@@ -132,7 +132,7 @@ fn deep() -> anyhow::Result<String> {
         let new =
             if record.new_outcomes.is_empty() { "none".to_owned() } else { record.new_outcomes.len().to_string() };
         let gave_up: Vec<String> =
-            record.gave_up.iter().map(|bound| format!("{bound}, in {} min", record.minutes)).collect();
+            record.gave_up.iter().map(|bound| format!("{bound}, in {} s", record.seconds)).collect();
         writeln!(
             out,
             "| `{}` | {} | {} + {} | {new} | {} |",
