@@ -123,12 +123,12 @@ pub fn flush_at_once<E: Effects + ?Sized>(fx: &E) -> Result<(), Refused> {
 
 /// A flush, and `then` what follows: each way that it may go has its own copy of that.
 #[inline(always)]
-fn flush_then<E: Effects + ?Sized, R>(fx: &E, then: impl Fn(&E, Result<Through, Refused>) -> R) -> R {
+fn flush_then<E: Effects + ?Sized, R>(fx: &E, then: impl FnOnce(&E, Result<Through, Refused>) -> R) -> R {
     let found = fx.word().begin_flush();
     if found.any(FLUSHING | OUT | USER | PEER | NOWRITE) {
-        return fx.apart(|fx| then(fx, flush_not_at_once(fx, found)));
+        return fx.apart(move |fx| then(fx, flush_not_at_once(fx, found)));
     }
-    consume_then(fx, true, false, |fx, through| then(fx, Ok(through)))
+    consume_then(fx, true, false, move |fx, through| then(fx, Ok(through)))
 }
 
 /// The try to become producer and consumer found more than a connection that takes output.
@@ -211,16 +211,16 @@ fn consume<E: Effects + ?Sized>(fx: &E, direct: bool, armed: bool) -> Through {
 
 /// [`consume`], and `then` what follows.
 #[inline(always)]
-fn consume_then<E: Effects + ?Sized, R>(fx: &E, direct: bool, armed: bool, then: impl Fn(&E, Through) -> R) -> R {
+fn consume_then<E: Effects + ?Sized, R>(fx: &E, direct: bool, armed: bool, then: impl FnOnce(&E, Through) -> R) -> R {
     // Nothing comes behind what is there now.
     let ends = !direct && fx.word().begin_send().any(NOWRITE);
     let result = fx.send(direct);
     if result != Sent::All || armed || ends {
-        return fx.apart(|fx| then(fx, consume_on(fx, result, armed, ends)));
+        return fx.apart(move |fx| then(fx, consume_on(fx, result, armed, ends)));
     }
     let found = fx.word().end_send();
     if found.any(WAITW | OUTPEND | HIGH | AWAITED) || !found.any(TASK) {
-        return fx.apart(|fx| then(fx, consume_more(fx, found)));
+        return fx.apart(move |fx| then(fx, consume_more(fx, found)));
     }
     // The owner of the section is there, and nobody wants anything: it is what a reply finds.
     then(fx, Through::default())

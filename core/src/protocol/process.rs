@@ -73,18 +73,31 @@ enum Drained {
     PassedOn,
 }
 
+/// What a turn of a drain came to.
+enum Turn {
+    /// OnRequest was called, nothing more is due, and the value that it went by still says what there is to say.
+    Through,
+    Ended(Drained),
+    Again(Next),
+}
+
 /// Runs the serial section: drain, end, release and look again. `at` is a value of the word that the
 /// owner found after it took `TASK`. (S1, N1, N2, C4)
 #[inline(always)]
 pub fn run<E: Effects + ?Sized>(fx: &E, at: Snapshot) {
-    match drain(fx, at) {
-        Drained::Dry(dry) if !dry.any(CLOSING | SHUTDOWN) => {
+    let next = Next { at, called: false, unpaced: false };
+    if at.any(PENDING | FRESH | CLOSING | SHUTDOWN | FULL) {
+        return fx.apart(move |fx| run_on(fx, leave_section(fx, drain_on(fx, next))));
+    }
+    match call_if_due(fx, next, false, false) {
+        Turn::Through => {
             let found = fx.word().release();
             if found.any(PENDING | CLOSING | SHUTDOWN) {
-                fx.apart(|fx| run_on(fx, retake(fx, Rest::Idle, found)));
+                fx.apart(move |fx| run_on(fx, retake(fx, Rest::Idle, found)));
             }
         }
-        other => fx.apart(|fx| run_on(fx, leave_section(fx, other))),
+        Turn::Ended(drained) => fx.apart(move |fx| run_on(fx, leave_section(fx, drained))),
+        Turn::Again(next) => fx.apart(move |fx| run_on(fx, leave_section(fx, drain_on(fx, next)))),
     }
 }
 
@@ -93,7 +106,7 @@ pub fn run<E: Effects + ?Sized>(fx: &E, at: Snapshot) {
 #[inline(never)]
 fn run_on<E: Effects + ?Sized>(fx: &E, mut next: Option<Snapshot>) {
     while let Some(at) = next {
-        next = leave_section(fx, drain(fx, at));
+        next = leave_section(fx, drain_on(fx, Next { at, called: false, unpaced: false }));
     }
 }
 
@@ -148,18 +161,6 @@ struct Next {
 }
 
 /// Calls OnRequest while it is due. (S4)
-#[inline(always)]
-fn drain<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Drained {
-    let next = Next { at, called: false, unpaced: false };
-    if at.any(PENDING | FRESH | CLOSING | FULL) {
-        return fx.apart(|fx| drain_on(fx, next));
-    }
-    match call_if_due(fx, next, false, false) {
-        Ok(drained) => drained,
-        Err(next) => fx.apart(|fx| drain_on(fx, next)),
-    }
-}
-
 #[cold]
 #[inline(never)]
 fn drain_on<E: Effects + ?Sized>(fx: &E, mut next: Next) -> Drained {
@@ -174,40 +175,45 @@ fn drain_on<E: Effects + ?Sized>(fx: &E, mut next: Next) -> Drained {
             next.at = interest::read_on(fx, next.at);
         }
         let (stopped_reading, last) = (next.at.any(FULL), next.at.closing());
+        let at = next.at;
         next = match call_if_due(fx, next, stopped_reading, last) {
-            Ok(drained) => return drained,
-            Err(next) => next,
+            Turn::Through => return Drained::Dry(at),
+            Turn::Ended(drained) => return drained,
+            Turn::Again(next) => next,
         }
     }
 }
 
-/// Calls OnRequest if it is due. `stopped_reading` and `last` are what the value says of `FULL` and of closing. `Err`
-/// has what to try again with.
+/// Calls OnRequest if it is due. `stopped_reading` and `last` are what the value says of `FULL` and of closing.
 #[inline(always)]
-fn call_if_due<E: Effects + ?Sized>(fx: &E, next: Next, stopped_reading: bool, last: bool) -> Result<Drained, Next> {
+fn call_if_due<E: Effects + ?Sized>(fx: &E, next: Next, stopped_reading: bool, last: bool) -> Turn {
     let Next { at, called, unpaced } = next;
     let end = last && guard("process.tell-end", fx.keeps_open());
     let due = |unread: &Unread| fx.progress(|own| own.due(*unread, last) || end && own.is_untold());
     let Some(before) = fx.unread().filter(due) else {
-        return Ok(Drained::Dry(fx.apart(|fx| not_due(fx, at))));
+        return Turn::Ended(Drained::Dry(fx.apart(move |fx| not_due(fx, at))));
     };
     if !unpaced && fx.output_high() && !at.closed() {
-        return fx.apart(|fx| choke(fx, at)).map_err(|(at, unpaced)| Next { at, called, unpaced });
+        return match fx.apart(move |fx| choke(fx, at)) {
+            Ok(drained) => Turn::Ended(drained),
+            Err((at, unpaced)) => Turn::Again(Next { at, called, unpaced }),
+        };
     }
     if called && fx.pass_on(at) {
-        return Ok(Drained::PassedOn);
+        return Turn::Ended(Drained::PassedOn);
     }
     let ran = fx.on_request(last);
     if ran == Ran::Panicked {
-        return Ok(Drained::Dry(fx.apart(close_held)));
+        return Turn::Ended(Drained::Dry(fx.apart(close_held)));
     }
     let after = fx.unread().unwrap_or(before);
     let more = fx.progress(|own| own.called(before, after, last));
     if more || last {
         // Somebody may have closed meanwhile, and a user close stops the drain at once.
-        return Err(Next { at: fx.apart(look_again), called: true, unpaced: false });
+        return Turn::Again(Next { at: fx.apart(look_again), called: true, unpaced: false });
     }
-    Ok(Drained::Dry(rest_reading(fx, at, stopped_reading, || false)))
+    let dry = rest_reading(fx, at, stopped_reading, || false);
+    if stopped_reading { Turn::Ended(Drained::Dry(dry)) } else { Turn::Through }
 }
 
 /// OnRequest is not due.
