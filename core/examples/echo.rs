@@ -59,6 +59,7 @@ mod echo {
             Ok(())
         }
 
+        #[inline]
         fn on_request(&self, (): &(), (): &mut (), io: &mut Io<'_>) -> Result<(), BoxError> {
             io.write(io.data());
             io.consume(io.data().len());

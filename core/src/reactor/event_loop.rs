@@ -61,53 +61,93 @@ pub(crate) fn run(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
 
 fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     let poller = &server.pollers[lead.home()];
-    let Desk { local, events, handles } = desk;
     let mut pauses = poller.accepting_pauses();
     let mut came = 0;
-    let mut timeout = prepare(poller, handles, pauses);
     loop {
-        lead.rest();
-        if lead.is_over() {
+        let timeout = prepare(poller, &mut desk.handles, pauses);
+        let mut round = timed_round(server, poller, lead, desk, timeout);
+        // The usual way: nothing but events, for as long as nobody asks for more. What others ask for after this
+        // look, they wake this thread for.
+        if pauses.is_none() {
+            while round == Some(0) && !poller.asks() {
+                came = 0;
+                round = self::round(server, poller, lead, desk, None);
+            }
+        }
+        let Some(asked) = round else { return };
+        if !serve(server, lead, &desk.local, asked, came & INCOMING != 0, &mut pauses) || lead.is_over() {
             return;
-        }
-        if let Err(errno) = poller.wait(events, timeout) {
-            // It is told apart from a bad epoll by nothing: there is no way to go on.
-            server.report(&Error::Server { call: "epoll_wait", source: errno.into() });
-            return end(server, lead);
-        }
-        let mut asked = 0;
-        let mut batch = events.batch();
-        while let Some((token, ready)) = batch.next() {
-            if token >= LISTENER {
-                asked |= if token == WAKE { WOKEN } else { INCOMING };
-                continue;
-            }
-            let Some(conn) = poller.registry.find(handles, Token(token)) else {
-                poller.count_stale();
-                continue;
-            };
-            lead.work();
-            dispatch(conn, ready, local);
-            if !batch.is_empty() && lead.is_over() {
-                return batch.for_each(|(token, ready)| drop_event(poller, handles, token, ready, local));
-            }
-        }
-        // What others ask for after this look, they wake this thread for.
-        timeout = None;
-        if asked != 0 || pauses.is_some() || poller.asks() {
-            if !serve(server, lead, local, asked, came & INCOMING != 0, &mut pauses) || lead.is_over() {
-                return;
-            }
-            timeout = prepare(poller, handles, pauses);
         }
         came = asked;
     }
+}
+
+/// A [`round`] that may have a timeout.
+#[cold]
+#[inline(never)]
+fn timed_round(
+    server: &Arc<Shared>,
+    poller: &Poller,
+    lead: &Lead,
+    desk: &mut Desk,
+    timeout: Option<Duration>,
+) -> Option<Asked> {
+    round(server, poller, lead, desk, timeout)
+}
+
+/// Waits, and tells the protocol what happened. Which of the poller's own events came along; `None`: the lead or the
+/// loop is over.
+#[inline(always)]
+fn round(
+    server: &Arc<Shared>,
+    poller: &Poller,
+    lead: &Lead,
+    desk: &mut Desk,
+    timeout: Option<Duration>,
+) -> Option<Asked> {
+    lead.rest();
+    if lead.is_over() {
+        return None;
+    }
+    let Desk { local, events, handles } = desk;
+    if let Err(errno) = poller.wait(events, timeout) {
+        // It is told apart from a bad epoll by nothing: there is no way to go on.
+        server.report(&Error::Server { call: "epoll_wait", source: errno.into() });
+        end(server, lead);
+        return None;
+    }
+    let mut asked = 0;
+    let mut batch = events.batch();
+    while let Some((token, ready)) = batch.next() {
+        if token >= LISTENER {
+            note(&mut asked, token);
+            continue;
+        }
+        let Some(conn) = poller.registry.find(handles, Token(token)) else {
+            poller.count_stale();
+            continue;
+        };
+        lead.work();
+        dispatch(conn, ready, local);
+        if !batch.is_empty() && lead.is_over() {
+            batch.for_each(|(token, ready)| drop_event(poller, handles, token, ready, local));
+            return None;
+        }
+    }
+    Some(asked)
 }
 
 /// Which of the poller's own events a batch has: bits.
 type Asked = u32;
 const WOKEN: Asked = 1;
 const INCOMING: Asked = 2;
+
+/// One of the poller's own events.
+#[cold]
+#[inline(never)]
+fn note(asked: &mut Asked, token: u64) {
+    *asked |= if token == WAKE { WOKEN } else { INCOMING };
+}
 
 /// Everything but connections' events; `came`: there were incoming connections the time before. Whether the thread
 /// still leads, and the loop goes on.
@@ -199,7 +239,7 @@ fn end(server: &Shared, lead: &Lead) {
 }
 
 /// One connection's events.
-#[inline(never)]
+#[inline(always)]
 fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
     let state = State::new();
     let fx = Fx::polling(conn, local, &state);
