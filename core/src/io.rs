@@ -2,10 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::fmt;
 
 use crate::buffer::input::Own;
+use crate::buffer::view::View;
 use crate::connection::Connection;
 use crate::reactor::fx::Local;
 use crate::reader::Reader;
@@ -33,17 +34,11 @@ use crate::writer::Writer;
 /// ```
 pub struct Io<'a> {
     pub(crate) reader: Reader<'a>,
-    /// There once something is to be gathered.
+    /// There once something is to be gathered. Before that the reply is at most one piece of the reader's view, which
+    /// is sent without a copy.
     writer: OnceCell<Writer<'a>>,
-    /// Where the part of the reader's view begins that is the reply so far: sent without a copy.
-    whole: Cell<usize>,
-    /// Its length; 0 if there is no reply so far, [`GATHERED`] if it is in the writer.
-    whole_len: Cell<usize>,
     last: bool,
 }
-
-/// The reply is in the writer, or was.
-const GATHERED: usize = usize::MAX;
 
 /// What a handler wrote.
 pub(crate) enum Reply<'i, 'a> {
@@ -60,14 +55,12 @@ impl<'a> Io<'a> {
         conn: &'a Connection,
         local: Option<&'a Local>,
         own: &'a mut Own,
-        view_len: usize,
+        view: View<'a>,
         last: bool,
     ) -> Self {
         Self {
-            reader: Reader::new(conn, local, own, view_len),
+            reader: Reader::new(conn, local, own, view),
             writer: OnceCell::new(),
-            whole: Cell::new(0),
-            whole_len: Cell::new(0),
             last,
         }
     }
@@ -112,18 +105,9 @@ impl<'a> Io<'a> {
     /// ```
     #[inline]
     pub fn write(&self, bytes: &[u8]) {
-        if let Some(view) = self.reader.view() {
-            let offset = (bytes.as_ptr() as usize).wrapping_sub(view.as_ptr() as usize);
-            // A part of the view begins no later than at `most`.
-            if let Some(most) = view.len().checked_sub(bytes.len())
-                && offset <= most
-                && self.whole_len.get() == 0
-            {
-                self.whole.set(offset);
-                return self.whole_len.set(bytes.len());
-            }
+        if self.writer.get().is_some() || !self.reader.view.mark(bytes) {
+            self.gather(bytes);
         }
-        self.gather(bytes);
     }
 
     #[inline(never)]
@@ -134,12 +118,9 @@ impl<'a> Io<'a> {
     /// The reply is no longer one piece of the view.
     fn copy_whole(&self) -> &Writer<'a> {
         let writer = self.writer.get_or_init(|| Writer::of_handler(self.reader.conn, self.reader.local));
-        let (start, len) = (self.whole.get(), self.whole_len.replace(GATHERED));
-        if len != 0
-            && len != GATHERED
-            && let Some(whole) = self.reader.view().and_then(|view| view.get(start..start + len))
-        {
-            writer.write(whole);
+        let piece = self.reader.view.take_piece();
+        if !piece.is_empty() {
+            writer.write(piece);
         }
         writer
     }
@@ -224,11 +205,9 @@ impl<'a> Io<'a> {
     /// The reply.
     #[inline(always)]
     pub(crate) fn reply(&mut self) -> Reply<'_, 'a> {
-        let (start, len) = (self.whole.get(), self.whole_len.get());
-        match self.reader.view().and_then(|view| view.get(start..start.wrapping_add(len))) {
-            Some(whole) if len != 0 => Reply::Whole(whole),
-            _ if len == GATHERED => self.writer.get_mut().map_or(Reply::None, Reply::Gathered),
-            _ => Reply::None,
+        match self.reader.view.piece() {
+            [] => self.writer.get_mut().map_or(Reply::None, Reply::Gathered),
+            piece => Reply::Whole(piece),
         }
     }
 

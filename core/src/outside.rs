@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
+use crate::buffer::view::View;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::handler::Outcome;
@@ -110,7 +111,7 @@ impl Connection {
         let own = unsafe { conn.input.own() };
         // Safety: as above.
         unsafe { conn.input.collect(own) };
-        Ok(ConnectionReader { reader: Reader::new(self, None, own, 0) })
+        Ok(ConnectionReader { reader: Reader::new(self, None, own, View::none()) })
     }
 
     /// Gathers output outside handlers; [`Writer::flush`] sends it and waits until the kernel has taken it. Any

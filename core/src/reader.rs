@@ -8,13 +8,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::{Cell, OnceCell, Ref};
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::buffer::input::{self, Own};
+use crate::buffer::input::Own;
+use crate::buffer::view::View;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::reactor::fx::Local;
@@ -51,8 +52,8 @@ pub struct Reader<'a> {
     pub(crate) local: Option<&'a Local>,
     own: &'a mut Own,
     /// What the polling thread has just read, if it is not among the chunks.
-    view: Option<Ref<'a, [u8]>>,
-    /// How much of the view, or of the chunks, [`consume_front`](Self::consume_front) has taken.
+    pub(crate) view: View<'a>,
+    /// How much of the chunks [`consume_front`](Self::consume_front) has taken.
     used: Cell<usize>,
     /// The chunks in one run, once somebody asked for that.
     joined: OnceCell<BytesMut>,
@@ -60,18 +61,13 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     #[inline(always)]
-    pub(crate) fn new(conn: &'a Connection, local: Option<&'a Local>, own: &'a mut Own, view_len: usize) -> Self {
-        let view = match local {
-            Some(local) if view_len > 0 => Some(Ref::map(local.block(), |block| &block.bytes()[..view_len])),
-            _ => None,
-        };
+    pub(crate) fn new(
+        conn: &'a Connection,
+        local: Option<&'a Local>,
+        own: &'a mut Own,
+        view: View<'a>,
+    ) -> Self {
         Self { conn, local, own, view, used: Cell::new(0), joined: OnceCell::new() }
-    }
-
-    /// The part of the block that is this reader's view.
-    #[inline]
-    pub(crate) fn view(&self) -> Option<&[u8]> {
-        self.view.as_deref()
     }
 
     /// Everything that was read and not consumed, contiguous. Does not wait; copies only where it lies in
@@ -84,9 +80,9 @@ impl<'a> Reader<'a> {
     /// ```
     #[inline]
     pub fn data(&self) -> &[u8] {
-        match &self.view {
-            Some(view) => &view[self.used.get()..],
-            None => self.queued(),
+        match self.view.rest() {
+            [] => self.queued(),
+            rest => rest,
         }
     }
 
@@ -108,6 +104,9 @@ impl<'a> Reader<'a> {
     /// Consumes the first `count` bytes of [`data`](Self::data), or all of it.
     #[inline]
     pub(crate) fn consume_front(&self, count: usize) -> usize {
+        if self.view.is_some() {
+            return self.view.consume(count);
+        }
         let count = count.min(self.len());
         self.used.set(self.used.get() + count);
         count
@@ -124,8 +123,10 @@ impl<'a> Reader<'a> {
     /// ```
     #[inline]
     pub fn len(&self) -> usize {
-        let all = self.view.as_ref().map_or_else(|| self.own.chunks.len(), |view| view.len());
-        all - self.used.get()
+        match self.view.rest() {
+            [] => self.own.chunks.len() - self.used.get(),
+            rest => rest.len(),
+        }
     }
 
     /// Whether nothing is there.
@@ -153,6 +154,7 @@ impl<'a> Reader<'a> {
         self.consumed(used);
     }
 
+    #[inline(always)]
     fn consumed(&mut self, count: usize) {
         self.own.consumed += count as u64;
         self.conn.conn().input.publish(self.own.consumed);
@@ -160,10 +162,15 @@ impl<'a> Reader<'a> {
 
     /// The view becomes chunks: the block is about to be read into.
     #[cold]
+    #[inline(never)]
     fn spill(&mut self) {
-        if let Some(view) = self.view.take() {
-            input::end_view(&self.conn.conn().input, self.own, self.local, view, self.used.take());
+        let used = self.view.used();
+        if !self.view.rest().is_empty() {
+            self.own.chunks.push(self.view.keep_rest());
         }
+        self.view.end();
+        self.view = View::none();
+        self.consumed(used);
         self.settle();
     }
 
@@ -193,7 +200,7 @@ impl<'a> Reader<'a> {
     /// ```
     pub fn peek(&mut self, count: usize) -> Result<&[u8]> {
         self.want(count, "peek")?;
-        if self.view.is_none() {
+        if !self.view.is_some() {
             self.settle();
             return Ok(self.own.chunks.peek(count).unwrap_or_default());
         }
@@ -262,12 +269,8 @@ impl<'a> Reader<'a> {
 
     /// Consumes `count` bytes that are there.
     fn cut(&mut self, count: usize) -> Bytes {
-        if let (Some(len), Some(local)) = (self.view.take().map(|view| view.len()), self.local) {
-            let start = self.used.get();
-            let bytes = local.block_mut().share(start..start + count);
-            self.view = Some(Ref::map(local.block(), |block| &block.bytes()[..len]));
-            self.consume_front(count);
-            return bytes;
+        if self.view.is_some() {
+            return self.view.share(count);
         }
         self.settle();
         let bytes = self.own.chunks.take(count).unwrap_or_default();
@@ -290,12 +293,11 @@ impl<'a> Reader<'a> {
     pub fn until(&mut self, delimiter: u8) -> Result<Bytes> {
         let mut looked = 0;
         loop {
-            let found = match &self.view {
-                Some(_) => memchr::memchr(delimiter, &self.data()[looked..]).map(|at| looked + at),
-                None => {
-                    self.settle();
-                    self.own.chunks.find(delimiter, looked)
-                }
+            let found = if self.view.is_some() {
+                memchr::memchr(delimiter, &self.data()[looked..]).map(|at| looked + at)
+            } else {
+                self.settle();
+                self.own.chunks.find(delimiter, looked)
             };
             if let Some(at) = found {
                 return self.next(at + 1);
@@ -324,16 +326,12 @@ impl<'a> Reader<'a> {
     /// The handler, or the reader outside one, is through. It is not used any more.
     #[inline(always)]
     pub(crate) fn finish(&mut self) {
-        match self.view.take() {
-            // There is no joined copy besides a view.
-            Some(view) => input::end_view(&self.conn.conn().input, self.own, self.local, view, self.used.get()),
-            None => self.finish_queued(),
+        if !self.view.rest().is_empty() || !self.view.is_some() {
+            return self.spill();
         }
-    }
-
-    #[inline(never)]
-    fn finish_queued(&mut self) {
-        self.settle();
+        // There is no joined copy besides a view.
+        self.view.end();
+        self.consumed(self.view.used());
     }
 }
 

@@ -103,7 +103,7 @@ impl Connection {
     /// Whether so much output is on its way that who passes bytes on to it is to wait. (O6)
     #[cold]
     pub(crate) fn is_high(&self) -> bool {
-        self.conn().output.backlog_reaches(self.conn().server.flow.high_water)
+        self.conn().output.backlog() >= self.conn().server.flow.high_water
     }
 
     /// `other` waits for this one's output to drain; whether somebody will say so. (O6)

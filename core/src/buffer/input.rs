@@ -7,21 +7,13 @@
 //!
 //! Not here: when to read and when to call (`protocol`), and what a handler sees of it (`reader`).
 
-use std::cell::Ref;
-
 use bytes::Bytes;
 
-use crate::buffer::block::ReadBlock;
 use crate::buffer::chunks::Chunks;
 use crate::buffer::link::Link;
 use crate::protocol::progress::{Progress, Unread};
-use crate::reactor::fx::Local;
 use crate::reactor::held::Held;
 use crate::sync::atomic::{AtomicU64, Ordering};
-
-/// From this size on, bytes that are kept keep their block; less is copied, which holds a connection to twice
-/// its unread bytes or so.
-const KEEPS_BLOCK: usize = 16 * 1024;
 
 /// What the owner of `TASK` keeps.
 #[derive(Debug, Default)]
@@ -44,32 +36,6 @@ pub(crate) struct Input {
     inbox: Link<Bytes>,
     /// Under `TASK`.
     own: Held<Own>,
-}
-
-/// A part of a block that outlives the next read: with the block, or copied if it is small.
-pub(crate) fn keep(block: &mut ReadBlock, start: usize, end: usize) -> Bytes {
-    if end - start >= KEEPS_BLOCK { block.share(start..end) } else { Bytes::copy_from_slice(&block.bytes()[start..end]) }
-}
-
-/// A view of a polling thread's block is over, of which `used` bytes were consumed: what is behind them becomes chunks.
-/// Called by the owner.
-#[inline(always)]
-pub(crate) fn end_view(input: &Input, own: &mut Own, local: Option<&Local>, view: Ref<'_, [u8]>, used: usize) {
-    let len = view.len();
-    // Nobody looks at the block any more: it can be lent.
-    drop(view);
-    if used < len {
-        keep_rest(own, local, used, len);
-    }
-    own.consumed += used as u64;
-    input.publish(own.consumed);
-}
-
-#[inline(never)]
-fn keep_rest(own: &mut Own, local: Option<&Local>, used: usize, len: usize) {
-    if let Some(local) = local {
-        own.chunks.push(keep(&mut local.block_mut(), used, len));
-    }
 }
 
 impl Input {

@@ -14,6 +14,7 @@ net! {
     pub mod block;
     pub mod chunks;
     pub mod gather;
+    pub(crate) mod view;
     pub(crate) mod input;
     pub(crate) mod output;
 }

@@ -64,6 +64,15 @@ pub(crate) trait Write {
     fn run(&mut self, bytes: &[u8]) -> Option<usize>;
     fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize>;
 
+    /// As [`run`](Self::run); `Err` if it did not take everything.
+    #[inline(always)]
+    fn all(&mut self, bytes: &[u8]) -> Result<(), Option<usize>> {
+        match self.run(bytes) {
+            Some(count) if count == bytes.len() => Ok(()),
+            other => Err(other),
+        }
+    }
+
     /// Whether epoll would report the socket as writable if the consumer rested now.
     fn may_rest(&self) -> bool {
         true
@@ -108,6 +117,12 @@ impl Output {
         self.flushed.load(Ordering::Acquire)
     }
 
+    /// Whether every byte was sent: then nothing is queued. False as well once something was dropped.
+    #[inline(always)]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.sent() == self.flushed()
+    }
+
     /// Bytes that are on their way, give or take what others append and send meanwhile. (O5)
     #[inline]
     pub(crate) fn backlog(&self) -> u64 {
@@ -115,14 +130,6 @@ impl Output {
         // small for whoever flushed last.
         let gone = self.sent() + self.dropped.load(Ordering::Acquire);
         self.flushed().saturating_sub(gone)
-    }
-
-    /// Whether at least so many are. (O5)
-    #[inline]
-    pub(crate) fn backlog_reaches(&self, limit: u64) -> bool {
-        // What was dropped makes it smaller yet.
-        let sent = self.sent();
-        self.flushed().saturating_sub(sent) >= limit && self.backlog() >= limit
     }
 
     /// Puts a flush's bytes where the consumer finds them. (O1)
@@ -162,20 +169,18 @@ impl Output {
     /// As for [`send`](Self::send) with a batch.
     #[inline(always)]
     pub(crate) unsafe fn send_run(&self, run: &[u8], mut write: impl Write) -> Sent {
-        // Safety: OUT, by the caller's promise.
-        let idle = unsafe { self.queue.with(Chunks::is_empty) && self.outbox.is_empty() };
-        if !idle || run.is_empty() {
+        if !self.is_settled() || run.is_empty() {
             // Safety: as above.
             return unsafe { self.send_run_after(run, write) };
         }
         add(&self.flushed, run.len());
-        match write.run(run) {
-            Some(count) if count == run.len() => {
-                add(&self.sent, count);
+        match write.all(run) {
+            Ok(()) => {
+                add(&self.sent, run.len());
                 Sent::All
             }
             // Safety: as above.
-            other => unsafe { self.sent_a_part(run, other) },
+            Err(count) => unsafe { self.sent_a_part(run, count) },
         }
     }
 

@@ -9,7 +9,7 @@ use super::fx::{Fx, State};
 use super::sending::{Out, Writing};
 use super::sys::{Interest, Sys};
 use super::threads;
-use crate::buffer::input;
+use crate::buffer::view;
 use crate::connection::{Conn, Detached};
 use crate::handler::BoxError;
 use crate::io::Io;
@@ -138,7 +138,9 @@ impl<O: Out> Effects for Fx<'_, O> {
         // Safety: TASK.
         unsafe {
             self.conn.paced_by.with(|other| match other {
-                None => self.conn.output.backlog_reaches(self.conn.server.flow.high_water),
+                None => {
+                    !self.conn.output.is_settled() && self.conn.output.backlog() >= self.conn.server.flow.high_water
+                }
                 Some(other) => other.is_high(),
             })
         }
@@ -246,10 +248,11 @@ impl<O: Out> Effects for Fx<'_, O> {
     fn read(&self, owner: bool) -> Input {
         // Only polling threads read.
         let Some(local) = self.local else { return Input::Empty };
-        let mut block = local.block.borrow_mut();
+        // Safety: a polling thread reads when none of its handlers runs, so there is no view.
+        let block = unsafe { local.block.block() };
         let inbox = &self.conn.input;
-        // Safety: READING is a hold.
-        let count = match unsafe { self.fd(|fd| self.conn.server.sys.read(fd, block.spare())) } {
+        // Safety: READING is a hold, and was taken of a connection that did not end.
+        let count = match unsafe { self.held_fd(|fd| self.conn.server.sys.read(fd, block.spare())) } {
             Ok(0) if self.conn.server.flow.close_on_eof => return Input::Gone,
             Ok(0) => return Input::Eof,
             Ok(count) => count,
@@ -266,7 +269,7 @@ impl<O: Out> Effects for Fx<'_, O> {
             self.state.view.set(count);
         } else {
             // Safety: READING.
-            unsafe { inbox.deliver(input::keep(&mut block, 0, count)) };
+            unsafe { inbox.deliver(view::keep(block, 0..count)) };
         }
         Input::Data
     }

@@ -7,7 +7,7 @@
 //! Every `unsafe` here rests on the bit under which the protocol calls; the documentation of
 //! [`Effects`](crate::protocol::effects::Effects) says which, and the scenarios check it.
 
-use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -16,9 +16,8 @@ use nix::errno::Errno;
 
 use super::sys::Sys;
 use super::threads;
-use crate::buffer::block::ReadBlock;
 use crate::buffer::gather::Gather;
-use crate::buffer::input;
+use crate::buffer::view::{self, OwnBlock, View};
 use crate::connection::{Conn, Connection};
 use crate::error::Error;
 use crate::handler::BoxError;
@@ -32,25 +31,14 @@ use crate::{waiting, writer};
 /// Memory of a polling thread.
 pub(crate) struct Local {
     /// Where it reads to.
-    pub(super) block: RefCell<ReadBlock>,
+    pub(super) block: OwnBlock,
     /// Where the reply of the handler that it runs is gathered; away while a handler runs.
     pub(crate) reply: Cell<Option<Box<Gather>>>,
 }
 
 impl Local {
     pub(crate) fn new() -> Self {
-        Self { block: RefCell::new(ReadBlock::new()), reply: Cell::new(Some(Box::new(Gather::with_block()))) }
-    }
-
-    /// The block, for a handler's view.
-    #[inline]
-    pub(crate) fn block(&self) -> Ref<'_, ReadBlock> {
-        self.block.borrow()
-    }
-
-    /// The block, to lend a part of it, when no handler has a view.
-    pub(crate) fn block_mut(&self) -> RefMut<'_, ReadBlock> {
-        self.block.borrow_mut()
+        Self { block: OwnBlock::new(), reply: Cell::new(Some(Box::new(Gather::with_block()))) }
     }
 }
 
@@ -155,6 +143,22 @@ impl<'a, O> Fx<'a, O> {
         }
     }
 
+    /// As [`fd`](Self::fd), where it cannot be missing.
+    ///
+    /// # Safety
+    ///
+    /// Under a hold that was taken before `FINAL`: nobody takes the fd away until it is given back (H3, C5).
+    #[inline(always)]
+    pub(super) unsafe fn held_fd<T>(&self, call: impl FnOnce(&<super::sys::Kernel as Sys>::Fd) -> T) -> T {
+        // Safety: it is there from birth until `finish`, which by the caller's promise is not before this ends.
+        unsafe {
+            self.conn.fd.with(|fd| {
+                debug_assert!(fd.is_some(), "{} without its fd", self.conn.word.look());
+                call(fd.as_ref().unwrap_unchecked())
+            })
+        }
+    }
+
     /// Waits until the fd is readable; whether it is. Called by the owner of the section.
     pub(crate) fn wait_readable(&self, at_most: Duration) -> bool {
         // Safety: TASK, by the contract of `waiting::readable`.
@@ -208,8 +212,8 @@ impl<'a, O> Fx<'a, O> {
     #[cold]
     pub(super) unsafe fn spill(&self) {
         let (Some(local), count) = (self.local, self.state.view.take()) else { return };
-        // Safety: TASK, by the caller's promise.
-        unsafe { self.conn.input.own() }.chunks.push(input::keep(&mut local.block_mut(), 0, count));
+        // Safety: TASK, by the caller's promise; and no handler runs, so there is no view.
+        unsafe { self.conn.input.own().chunks.push(view::keep(local.block.block(), 0..count)) };
     }
 
     /// Runs a handler that reads and writes, and sends what it wrote, once.
@@ -227,6 +231,11 @@ impl<'a, O> Fx<'a, O> {
             writer::prepare();
         }
         // Its end gives back everything that it owns.
+        let view = match self.local {
+            // Safety: this thread runs one handler at a time, and reads again when that has returned. So much was read.
+            Some(local) if view > 0 => unsafe { local.block.view(view) },
+            _ => View::none(),
+        };
         let mut io = ManuallyDrop::new(Io::new(self.handle, self.local, own, view, last));
         match catch_unwind(AssertUnwindSafe(|| call(&mut io))) {
             Ok(Ok(())) => {

@@ -52,8 +52,20 @@ impl<O> Fx<'_, O> {
 impl<O: Out> Write for Writing<'_, O> {
     #[inline(always)]
     fn run(&mut self, bytes: &[u8]) -> Option<usize> {
-        // Safety: OUT is a hold.
-        self.wrote(unsafe { self.0.fd(|fd| self.0.conn.server.sys.write(fd, bytes)) })
+        // Safety: OUT is a hold, and was taken of a connection that did not end.
+        self.wrote(unsafe { self.0.held_fd(|fd| self.0.conn.server.sys.write(fd, bytes)) })
+    }
+
+    #[inline(always)]
+    fn all(&mut self, bytes: &[u8]) -> Result<(), Option<usize>> {
+        // Safety: as in `run`.
+        match unsafe { self.0.held_fd(|fd| self.0.conn.server.sys.write(fd, bytes)) } {
+            Ok(count) if count == bytes.len() => {
+                self.0.conn.server.counters.written(self.0.conn.place.home(), count);
+                Ok(())
+            }
+            other => Err(self.wrote(other)),
+        }
     }
 
     fn runs(&mut self, runs: &[IoSlice<'_>]) -> Option<usize> {

@@ -190,6 +190,32 @@ fn known(errno: rustix::io::Errno) -> Errno {
     Errno::from_raw(errno.raw_os_error())
 }
 
+/// After a read that failed: again, if a signal interrupted it.
+#[cold]
+#[inline(never)]
+fn read_again(fd: &OwnedFd, into: &mut [u8], mut errno: rustix::io::Errno) -> Result<usize> {
+    while errno == rustix::io::Errno::INTR {
+        match rustix::net::recv(fd, &mut *into, RecvFlags::empty()) {
+            Ok((count, _)) => return Ok(count),
+            Err(again) => errno = again,
+        }
+    }
+    Err(known(errno))
+}
+
+/// After a write that failed: again, if a signal interrupted it.
+#[cold]
+#[inline(never)]
+fn write_again(fd: &OwnedFd, from: &[u8], mut errno: rustix::io::Errno) -> Result<usize> {
+    while errno == rustix::io::Errno::INTR {
+        match rustix::net::send(fd, from, SendFlags::NOSIGNAL) {
+            Ok(count) => return Ok(count),
+            Err(again) => errno = again,
+        }
+    }
+    Err(known(errno))
+}
+
 #[inline(always)]
 fn restart<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
@@ -262,23 +288,17 @@ impl Sys for NixSys {
 
     #[inline(always)]
     fn read(&self, fd: &OwnedFd, into: &mut [u8]) -> Result<usize> {
-        loop {
-            match rustix::net::recv(fd, &mut *into, RecvFlags::empty()) {
-                Ok((count, _)) => return Ok(count),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(known(errno)),
-            }
+        match rustix::net::recv(fd, &mut *into, RecvFlags::empty()) {
+            Ok((count, _)) => Ok(count),
+            Err(errno) => read_again(fd, into, errno),
         }
     }
 
     #[inline(always)]
     fn write(&self, fd: &OwnedFd, from: &[u8]) -> Result<usize> {
-        loop {
-            match rustix::net::send(fd, from, SendFlags::NOSIGNAL) {
-                Ok(count) => return Ok(count),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(known(errno)),
-            }
+        match rustix::net::send(fd, from, SendFlags::NOSIGNAL) {
+            Ok(count) => Ok(count),
+            Err(errno) => write_again(fd, from, errno),
         }
     }
 
