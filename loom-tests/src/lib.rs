@@ -15,6 +15,7 @@
 //! | [`report`] | what one run showed, as one line of JSON |
 //! | [`record`] | the committed files: `scenarios.toml`, `deep.toml`, `guards.toml` |
 //! | [`verdict`] | compares what was seen with what is committed |
+//! | [`linear`] | whether a history of calls is that of a sequential object |
 //! | [`recording`] | names for cells, threads and happenings, so that an execution can be shown |
 //! | [`timeline`] | an execution as a table: one column a thread, one row a step |
 //! | [`selftest`] | scenarios that are wrong on purpose, for the tests of this harness |
@@ -28,6 +29,7 @@
 
 pub mod checker;
 pub mod driver;
+pub mod linear;
 pub mod plan;
 pub mod record;
 pub mod recording;

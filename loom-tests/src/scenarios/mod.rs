@@ -10,6 +10,7 @@ mod data;
 mod detach;
 mod half_close;
 mod handlers;
+mod linear;
 mod output;
 mod panics;
 mod pressure;
@@ -34,6 +35,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     detach::SCENARIOS,
     handlers::SCENARIOS,
     waits::SCENARIOS,
+    linear::SCENARIOS,
     output::SCENARIOS,
     pressure::SCENARIOS,
     relay::SCENARIOS,
