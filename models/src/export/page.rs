@@ -231,7 +231,10 @@ fn timeline(race: &Race, told: &Told) -> Markup {
                 _ => ": the same schedule",
             }
         }
-        p.dim { "By " (by) ", " (rows) " rows." }
+        p.dim {
+            "By " (by) ", " (rows) " rows. "
+            @if let Some(minimal) = told.count.as_ref().and_then(|count| count.minimal.as_ref()) { (minimal.words()) }
+        }
         (svg::picture(timeline, !told.broke, &format!("Timeline, {title}")))
     }
 }

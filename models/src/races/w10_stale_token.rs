@@ -51,10 +51,12 @@ impl Connection {
     }
 
     fn flush_twice(&self) {
-        self.wait_flush("flush 1 succeeds", "flush 1 times out");
-        recording::label("append");
-        self.unsent.add(1);
-        self.wait_flush("flush 2 succeeds", "flush 2 times out");
+        op("flush 1", || self.wait_flush("flush 1 succeeds", "flush 1 times out"));
+        op("flush 2", || {
+            recording::label("append");
+            self.unsent.add(1);
+            self.wait_flush("flush 2 succeeds", "flush 2 times out");
+        });
     }
 
     /// The poller, once the socket takes something: `outputs`, `outputAck` and `triggerWrite`.
@@ -80,8 +82,8 @@ fn as_repaired(stage: &Stage) {
     // Neither flush has any time. The rig reports one that succeeds before its bytes are sent.
     let world = stage.connected(User { output: true, ..User::default() });
     let user = world.role(|w| {
-        let _ = w.flush_blocking(1);
-        let _ = w.flush_blocking(1);
+        op("flush 1", || w.flush_blocking(1));
+        op("flush 2", || w.flush_blocking(1));
     });
     world.flusher_times_out();
     stage.race([role("U", user), role("P", world.role(|w| w.peer_takes(1)))]);

@@ -70,8 +70,8 @@ impl Connection {
 
     /// The poller: a request, then the hup.
     fn poll(&self) {
-        self.input_ack();
-        self.on_hup();
+        op("request", || self.input_ack());
+        op("hup", || self.on_hup());
     }
 
     fn input_ack(&self) {
@@ -121,8 +121,8 @@ fn as_repaired(stage: &Stage) {
     world.peer_sends();
     let task = world.role(|w| w.event_once());
     let poller = world.role(|w| {
-        w.peer_sends();
-        w.peer_is_gone();
+        op("request", || w.peer_sends());
+        op("hup", || w.peer_is_gone());
         w.event_once();
         w.event_once();
     });
