@@ -87,6 +87,9 @@ pub fn reduce(
                 continue;
             };
             if holds(&fewer, case, &part, committed).with_context(|| format!("without {part}"))? {
+                if less.parts.iter().all(|met| parts.contains(met)) {
+                    bail!("it breaks with nobody left to break it: the promise demands more than its sentence says");
+                }
                 minimal.dropped = parts;
                 broken = less;
                 continue 'anew;

@@ -31,6 +31,8 @@ pub struct Told {
     /// One execution: the failing one, or the one under the same schedule as the last that failed.
     timeline: Option<Timeline>,
     broke: bool,
+    /// The preemptions that it broke with.
+    bound: Option<u8>,
     /// The graph's data, and whether that is the whole graph.
     graph: Option<(String, bool)>,
 }
@@ -74,6 +76,7 @@ fn tell(children: &Children, race: &'static Race, counts: &Counts) -> anyhow::Re
         let count = counts.get(&format!("{}/{}", race.name, variant.name)).cloned();
         let mut timeline = None;
         let mut broke = false;
+        let mut bound = None;
         if breaks {
             let minimal = count.as_ref().and_then(|count| count.minimal.as_ref());
             fewer = children.without(minimal.map_or(&[], |minimal| &minimal.dropped));
@@ -86,6 +89,7 @@ fn tell(children: &Children, race: &'static Race, counts: &Counts) -> anyhow::Re
                 turns = Turn::all_of(&broken.timeline);
                 timeline = Some(broken.timeline);
                 broke = true;
+                bound = Some(broken.bound);
             }
         } else if variant.by != Checkers::Loom {
             let (followed, failure) = fewer.follow(race, variant, &turns)?;
@@ -94,7 +98,7 @@ fn tell(children: &Children, race: &'static Race, counts: &Counts) -> anyhow::Re
         }
         let graph =
             if variant.by == Checkers::Loom { None } else { Some(fewer.graph(race, variant, &turns)?.reduced()) };
-        told.push((Told { variant, count, timeline, broke, graph: None }, graph));
+        told.push((Told { variant, count, timeline, broke, bound, graph: None }, graph));
     }
     // The small ones first: what they leave is for the large ones.
     let mut order: Vec<usize> = (0..told.len()).collect();

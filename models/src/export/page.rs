@@ -223,12 +223,10 @@ fn timeline(race: &Race, told: &Told) -> Markup {
     html! {
         h3 {
             (capital(title))
-            @match told.variant.expect {
-                Expect::Breaks { bound, .. } if told.broke => {
-                    @if race.sequential { ": breaks without a second thread" }
-                    @else { ": breaks with " (bound) " preemption" @if bound != 1 { "s" } }
-                },
-                _ => ": the same schedule",
+            @match told.bound {
+                Some(_) if race.sequential => ": breaks without a second thread",
+                Some(bound) => { ": breaks with " (bound) " preemption" @if bound != 1 { "s" } },
+                None => ": the same schedule",
             }
         }
         p.dim {

@@ -88,6 +88,7 @@ fn play(stage: &Stage, pool: fn(&Connection)) {
     c.closing.name("closing", CLOSING);
     c.processing.name("processing", FLAG);
     let one = c.clone();
+    // The reduction drops the hup: the panic alone breaks P1. The story goes on to what follows from that.
     let request_and_hup = move || {
         op("request", || pool(&one));
         op("hup", || {

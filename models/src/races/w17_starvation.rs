@@ -43,8 +43,8 @@ struct Connection {
 
 impl Connection {
     fn worker(&self) {
-        op("one", || self.drain());
-        op("other", || self.other.requests.ran("OnRequest of the other"));
+        self.drain();
+        self.other.requests.ran("OnRequest of the other");
     }
 
     /// The task's step 4.
@@ -93,9 +93,9 @@ fn as_repaired(stage: &Stage) {
     world.data();
     world.data();
     let worker = world.role(|w| {
-        op("one", || w.connect());
+        w.connect();
         promise("F2", w.requests() == 1, "one connection had request after request while the other waited");
-        op("other", || recording::note("OnRequest of the other"));
+        recording::note("OnRequest of the other");
         w.poll();
     });
     stage.race([role("T", worker)]);
