@@ -2,7 +2,7 @@
 //!
 //! No part of the atlas; the `explore` binary knows them by name.
 
-use loom_tests::share;
+use loom_tests::{Shared, share};
 
 use crate::published::{Count, Go, NUMBER};
 use crate::race::*;
@@ -21,8 +21,10 @@ pub static RACES: &[&Race] = &[
             published(three, Expect::Holds).named("three", "three threads"),
         ],
     ),
-    &wrong("selftest-crowd", &[published(|s| crowd(s, lossy), breaks("N1", 1)), sound(|s| crowd(s, atomic))]),
+    &wrong("selftest-crowd", &[published(lost_in_a_crowd, breaks("N1", 1)), sound(|s| crowd(s, atomic).judge())]),
+    &wrong("selftest-bound", &[published(|s| split(s, true), breaks("N1", 0)), sound(|s| split(s, false))]),
     &wrong("selftest-promise", &[published(lost_update, breaks("N1", 1)), sound(one_at_a_time)]),
+    &wrong("selftest-nobody", &[published(|s| lose(s, 2), breaks("N1", 1)), sound(|s| lose(s, 0))]),
     &wrong("selftest-names", &[published(|s| named(s, "C", lossy), breaks("N1", 1)), sound(|s| named(s, "D", atomic))]),
 ];
 
@@ -70,6 +72,14 @@ fn atomic(counter: &Go) {
     counter.add(1);
 }
 
+/// Demands more of a lost update than that none is lost: that there were some.
+fn lose(stage: &Stage, least: u32) {
+    let counter = share(Go::new(0));
+    let (one, other) = (counter.clone(), counter.clone());
+    stage.race([role("A", move || lossy(&one)), role("B", move || lossy(&other))]);
+    promise("N1", counter.load() >= least, "an update was lost");
+}
+
 struct Crowd {
     counter: Go,
     other: Go,
@@ -88,14 +98,12 @@ impl Crowd {
     }
 
     fn judge(&self) {
-        // Only without C, and as long as somebody looks: so C cannot go before the look has gone.
-        promise("N2", self.looks.times() == 0 || self.other.load() == 1, "looked at what nobody has stored");
         promise("N1", self.counter.load() == self.bumps.times(), "an update was lost");
     }
 }
 
 /// The lost update, and some who have no part in it: C, and an operation of A.
-fn crowd(stage: &Stage, bump: fn(&Go)) {
+fn crowd(stage: &Stage, bump: fn(&Go)) -> Shared<Crowd> {
     let crowd = share(Crowd::new());
     let (a, b, c) = (crowd.clone(), crowd.clone(), crowd.clone());
     let look_and_bump = move || {
@@ -103,6 +111,34 @@ fn crowd(stage: &Stage, bump: fn(&Go)) {
         op("bump", || a.bump(bump));
     };
     stage.race([role("C", move || c.other.store(1)), role("A", look_and_bump), role("B", move || b.bump(bump))]);
+    crowd
+}
+
+/// Without C, and as long as somebody looks, it breaks in another way: so C cannot go before the look has gone. The
+/// control does not mind.
+fn lost_in_a_crowd(stage: &Stage) {
+    let crowd = crowd(stage, lossy);
+    promise("N2", crowd.looks.times() == 0 || crowd.other.load() == 1, "looked at what nobody has stored");
+    crowd.judge();
+}
+
+/// Loading and storing on two threads, L and S: an update is lost without a preemption. With A in their place it takes
+/// one.
+fn split(stage: &Stage, lost: bool) {
+    let bump = if lost { lossy } else { atomic };
+    let crowd = share(Crowd::new());
+    let (a, b, l, s) = (crowd.clone(), crowd.clone(), crowd.clone(), crowd.clone());
+    let load = move || l.other.store(1 + l.counter.load());
+    let store = move || match (s.other.load(), lost) {
+        (0, _) => (),
+        (next, true) => {
+            s.counter.store(next);
+            s.bumps.ran("bump");
+        }
+        (_, false) => s.bump(atomic),
+    };
+    let (one, two) = (role("A", move || a.bump(bump)), role("B", move || b.bump(bump)));
+    stage.race([role("L", load), role("S", store), one, two]);
     crowd.judge();
 }
 

@@ -96,9 +96,20 @@ fn what_a_race_breaks_without_is_dropped() {
     assert_eq!(minimal.dropped, ["look", "C"]);
     assert_eq!((minimal.needed, minimal.promised), (parts(&["A", "B", "bump"]), Vec::new()));
     let timeline = verdict.broken.expect("it broke").timeline;
-    assert_eq!(timeline.threads, ["A", "B"]);
+    assert_eq!(timeline.threads, ["main", "A", "B"]);
     assert!(timeline.rows.iter().all(|row| row.text != "look"), "{timeline:?}");
     assert_eq!(verdict.count.rows, Some(timeline.rows.len()));
+}
+
+/// `A` and `B` alone lose an update too, but only with a preemption.
+#[test]
+#[cfg(shuttle)]
+fn nothing_is_dropped_for_a_larger_bound() {
+    let verdict = reduced("selftest-bound");
+    assert_eq!(verdict.problems, Vec::<String>::new());
+    let minimal = verdict.count.minimal.expect("a reduction");
+    assert_eq!((minimal.dropped, minimal.needed), (parts(&["A"]), parts(&["L", "S", "B"])));
+    assert_eq!(verdict.broken.map(|broken| broken.bound), Some(0));
 }
 
 /// One update of one that is there is missing too, however it is made.
@@ -109,6 +120,13 @@ fn what_a_promise_is_about_is_not_dropped() {
     assert_eq!(verdict.problems, Vec::<String>::new());
     let minimal = verdict.count.minimal.expect("a reduction");
     assert_eq!((minimal.dropped, minimal.needed, minimal.promised), (Vec::new(), Vec::new(), parts(&["A", "B"])));
+}
+
+#[test]
+#[cfg(shuttle)]
+fn a_promise_that_breaks_with_nobody_there_is_a_mistake() {
+    let problems = reduced("selftest-nobody").problems;
+    assert!(problems.len() == 1 && problems[0].contains("it breaks with nobody left to break it"), "{problems:?}");
 }
 
 #[test]
