@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::graph::Graph;
 use crate::race::{Race, Variant};
-use crate::report::{Failure, Finding, Turn};
+use crate::report::{Broken, Failure, Finding, Turn};
 
 /// A child that takes more processor time hangs.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -30,12 +30,14 @@ pub const MOST: u64 = 1_000_000;
 pub struct Children {
     shuttle: Option<PathBuf>,
     loom: Option<PathBuf>,
+    /// Roles and operations that do not take part.
+    without: Vec<String>,
 }
 
 impl Children {
     /// Binaries that are built already.
     pub fn built(shuttle: Option<PathBuf>, loom: Option<PathBuf>) -> Self {
-        Self { shuttle, loom }
+        Self { shuttle, loom, without: Vec::new() }
     }
 
     /// Builds them; cargo's progress goes to the standard error.
@@ -49,7 +51,19 @@ impl Children {
             cargo.args(["build", "--release", "--quiet", "--package", "pollproof-models", "--bin", "explore"]);
             built_binary(cargo, "explore")
         };
-        Ok(Self { shuttle: Some(build(Build::Shuttle)?), loom: with_loom.then(|| build(Build::Loom)).transpose()? })
+        Ok(Self::built(Some(build(Build::Shuttle)?), with_loom.then(|| build(Build::Loom)).transpose()?))
+    }
+
+    /// The same, whose explorations do without the roles and operations of these names.
+    pub fn without(&self, parts: &[String]) -> Self {
+        Self { without: parts.to_vec(), ..self.clone() }
+    }
+
+    fn explore(&self, binary: &PathBuf, command: &str, race: &Race, variant: &Variant) -> Command {
+        let mut child = clean(binary);
+        child.args([command, race.name, variant.name]);
+        child.args(self.without.iter().flat_map(|part| ["--without", part]));
+        child
     }
 
     /// A command of the shuttle build, to be run by hand.
@@ -58,9 +72,8 @@ impl Children {
     ///
     /// When that was not built.
     pub fn by_hand(&self, command: &str, race: &Race, variant: &Variant) -> anyhow::Result<Command> {
-        let mut child = clean(self.shuttle.as_ref().context("the shuttle build is not there")?);
-        child.args([command, race.name, variant.name]);
-        Ok(child)
+        let binary = self.shuttle.as_ref().context("the shuttle build is not there")?;
+        Ok(self.explore(binary, command, race, variant))
     }
 
     /// The smallest bound at which the variant breaks, by the depth-first search.
@@ -71,6 +84,17 @@ impl Children {
     pub fn find(&self, race: &Race, variant: &Variant) -> anyhow::Result<Finding> {
         let mut child = self.by_hand("find", race, variant)?;
         said(child.args(["--most", &MOST.to_string()]), LIMIT)
+    }
+
+    /// Whether the variant breaks like `before`, within the bound of that, by the depth-first search.
+    ///
+    /// # Errors
+    ///
+    /// When the child says nothing.
+    pub fn find_like(&self, race: &Race, variant: &Variant, before: &Broken) -> anyhow::Result<Finding> {
+        let mut child = self.by_hand("find", race, variant)?;
+        let like = serde_json::to_string(&(before.bound, &before.failure))?;
+        said(child.args(["--most", &MOST.to_string(), "--like", &like]), LIMIT)
     }
 
     /// Every order within the bound, by the depth-first search.
@@ -120,9 +144,8 @@ impl Children {
         limit: Duration,
     ) -> anyhow::Result<Finding> {
         let binary = self.loom.as_ref().context("the loom build is not there")?;
-        let mut child = clean(binary);
-        child.args(["loom", race.name, variant.name, &bound.to_string(), order.name()]);
-        said(&mut child, limit)
+        let mut child = self.explore(binary, "loom", race, variant);
+        said(child.args([&bound.to_string(), order.name()]), limit)
     }
 
     /// Raises loom's preemption bound from 0 until the variant breaks, up to `most`.
@@ -138,7 +161,7 @@ impl Children {
                     broken.executions += before;
                     return Ok(Finding::Breaks(broken));
                 }
-                Finding::Holds { executions } | Finding::Unfinished { executions } => before += executions,
+                Finding::Holds { executions, .. } | Finding::Unfinished { executions } => before += executions,
             }
         }
         Ok(Finding::Unfinished { executions: before })

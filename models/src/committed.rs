@@ -7,6 +7,8 @@ use loom_tests::plan::Bound;
 use loom_tests::record::Committed;
 use serde::{Deserialize, Serialize};
 
+use crate::minimal::Minimal;
+
 /// The file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +23,8 @@ impl Committed for Counts {
     const HEADER: &'static str = "\
 # How many executions each verdict took; any difference fails `cargo race run`. Written by `cargo race run --record`.
 # to-first-failure: executions until it broke, those at smaller preemption bounds included. rows: of its timeline.
+# minimal: the roles and operations that were dropped because it breaks without; those without any one of which it no
+# longer breaks (needed); and those without which what is to hold breaks too (promised). rows: with what is left.
 # dfs, loom: executions of a proof and its preemption bound; loom's in the forward and in the reverse spawn order.
 ";
 }
@@ -37,6 +41,9 @@ pub struct Count {
     /// Of its timeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
+    /// The reduction of a variant that breaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimal: Option<Minimal>,
     /// The proof by depth-first search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dfs: Option<Proof>,

@@ -8,14 +8,15 @@ use loom_tests::plan::Bound;
 use loom_tests::scenario::Order;
 
 use crate::race::{Race, Variant};
-use crate::report::Turn;
+use crate::report::{Failure, Turn};
 use crate::{races, selftest};
 
 /// What a child is asked to do.
 #[derive(Clone, Debug)]
 pub enum Task {
-    /// Find the smallest bound at which it breaks, and a short timeline.
-    Find(u64),
+    /// Find the smallest bound at which it breaks, and a short timeline, in no more executions than this. With a bound
+    /// and a failure: whether it breaks like that, within the bound.
+    Find(u64, Option<(u8, Failure)>),
     /// Explore every order, or every order within the bound.
     Prove(Bound, u64),
     /// Run along these turns.
@@ -48,7 +49,7 @@ pub fn select(race: &str, variant: &str) -> anyhow::Result<(&'static Race, &'sta
 pub fn run(race: &'static Race, variant: &'static Variant, task: Task) -> anyhow::Result<()> {
     match task {
         #[cfg(shuttle)]
-        Task::Find(most) => print(&crate::search::find(variant, most)),
+        Task::Find(most, like) => print(&crate::search::find(variant, most, like.as_ref())),
         #[cfg(shuttle)]
         Task::Prove(bound, most) => print(&crate::search::prove(variant, bound, most)),
         #[cfg(shuttle)]
@@ -87,6 +88,7 @@ mod weak {
     use loom_tests::scenario::Order;
     use loom_tests::timeline::of_record;
 
+    use crate::cast;
     use crate::race::{Stage, Variant};
     use crate::report::{Broken, Failure, Finding};
 
@@ -102,7 +104,7 @@ mod weak {
             recording::stop();
         })?;
         let _ = panic::take_hook();
-        Ok(Finding::Holds { executions: EXECUTIONS.load(Relaxed) })
+        Ok(Finding::Holds { executions: EXECUTIONS.load(Relaxed), parts: cast::met() })
     }
 
     fn fail(bound: Bound, info: &PanicHookInfo<'_>) {
@@ -111,7 +113,7 @@ mod weak {
         timeline.break_at_the_end(failure.message.clone());
         let bound = if let Bound::Preemptions(bound) = bound { bound } else { u8::MAX };
         let executions = EXECUTIONS.load(Relaxed);
-        let broken = Broken { failure, bound, executions, timeline, schedule: Vec::new() };
+        let broken = Broken { failure, bound, executions, timeline, schedule: Vec::new(), parts: cast::met() };
         match serde_json::to_string(&Finding::Breaks(Box::new(broken))) {
             Ok(line) => println!("{line}"),
             Err(error) => eprintln!("the report cannot be written: {error}"),

@@ -7,6 +7,7 @@
 //! | [`published`] | the vocabulary of the published document, which transcriptions are written in |
 //! | [`explore`] | carries out one exploration, in a child process |
 //! | `search` | the depth-first search for the shortest failing order (in the shuttle build) |
+//! | [`minimal`], [`cast`] | drops the roles and operations that a race breaks without |
 //! | [`graph`] | the complete state graph of a variant, as data |
 //! | [`export`] | the static site |
 //! | [`report`] | what a child says |
@@ -20,11 +21,13 @@
     reason = "around the checkers, never inside one; what races use of the facade they take from `pollproof::sync`"
 )]
 
+pub mod cast;
 pub mod children;
 pub mod committed;
 pub mod explore;
 pub mod export;
 pub mod graph;
+pub mod minimal;
 pub mod published;
 pub mod race;
 pub mod races;

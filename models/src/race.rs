@@ -9,6 +9,8 @@ use loom_tests::rig::{User, World};
 use loom_tests::scenario::{Order, Runner, Setup};
 use pollproof::sync::thread;
 
+use crate::cast;
+
 /// One race: one file below `races/`.
 #[derive(Debug)]
 pub struct Race {
@@ -155,6 +157,14 @@ pub fn role(name: &'static str, act: impl FnOnce() + Send + 'static) -> Role {
     Role { name, act: Box::new(act) }
 }
 
+/// An operation of a role that does several, one after the other: what the reduction may drop for itself. `name` is no
+/// role's, and the same in each variant. Also around what the set-up does for such an operation. What `act` answers is let go.
+pub fn op<R>(name: &'static str, act: impl FnOnce() -> R) {
+    if cast::plays(name) {
+        let _ = act();
+    }
+}
+
 /// What must hold. `otherwise` says in one sentence what went wrong.
 ///
 /// # Panics
@@ -196,7 +206,8 @@ impl Stage {
         World::connected(&self.setup(), user)
     }
 
-    /// Lets `roles` race, each on a thread of its own, and waits for all of them. What came before is the set-up, and
+    /// Lets `roles` race, each on a thread of its own, and waits for all of them. A role that is dropped is not
+    /// spawned. What came before is the set-up, and
     /// what comes after the judgement: neither is part of the timeline.
     ///
     /// # Panics
@@ -204,7 +215,7 @@ impl Stage {
     /// With the panic of a role, if one panicked.
     pub fn race(&self, roles: impl IntoIterator<Item = Role>) {
         recording::restart();
-        let mut roles: Vec<Role> = roles.into_iter().collect();
+        let mut roles: Vec<Role> = roles.into_iter().filter(|role| cast::plays(role.name)).collect();
         if self.order == Order::Reverse {
             roles.reverse();
         }

@@ -15,6 +15,8 @@ pub enum Finding {
     Holds {
         /// Executions that ran to their end.
         executions: u64,
+        /// The roles and operations that they came to.
+        parts: Vec<String>,
     },
     /// It did not end: more executions than it was given.
     Unfinished {
@@ -36,6 +38,8 @@ pub struct Broken {
     pub timeline: Timeline,
     /// Whose turn it was, switch by switch.
     pub schedule: Vec<Turn>,
+    /// The roles and operations that the executions came to, dropped ones included.
+    pub parts: Vec<String>,
 }
 
 /// Steps that one thread does in a row.
@@ -126,6 +130,12 @@ impl Failure {
             How::Deadlock => self.how == Shows::Deadlock,
         }
     }
+
+    /// Whether both broke the same way. What is said of a deadlock tells of every thread, and is not compared.
+    pub fn same(&self, other: &Failure) -> bool {
+        let said = self.how == Shows::Deadlock || self.message == other.message;
+        self.how == other.how && self.clause == other.clause && said
+    }
 }
 
 fn is_clause(text: &str) -> bool {
@@ -145,6 +155,8 @@ mod tests {
         assert!(promise.is("C4", How::Promise) && !promise.is("C3", How::Promise));
         assert_eq!(Failure::of("Causality violation: Concurrent read and write accesses.").how, Shows::DataRace);
         assert_eq!(Failure::of("deadlock; threads = [...]").how, Shows::Deadlock);
+        assert!(promise.same(&Failure::of("C4: the end is lost")) && !promise.same(&Failure::of("C4: another end")));
+        assert!(Failure::of("deadlock; threads = [1]").same(&Failure::of("deadlock; threads = [2]")));
         assert_eq!(Failure::of("index out of bounds: the len is 0").how, Shows::Panic);
     }
 }

@@ -11,6 +11,7 @@ use loom_tests::scenario::Order;
 
 use crate::children::Children;
 use crate::committed::{Count, Counts, Proof};
+use crate::minimal::reduce;
 use crate::race::{Checkers, Expect, Race, Variant};
 use crate::report::{Broken, Finding};
 use crate::show::bar;
@@ -48,8 +49,10 @@ impl Case {
 pub struct Verdict {
     /// The case.
     pub case: Case,
-    /// How it broke.
+    /// How it broke; without what can be dropped.
     pub broken: Option<Box<Broken>>,
+    /// The roles and operations of what held.
+    pub parts: Vec<String>,
     /// What was counted.
     pub count: Count,
     /// Wall-clock time.
@@ -59,6 +62,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    fn new(case: Case) -> Self {
+        let count = Count { id: case.id(), ..Count::default() };
+        Self { case, broken: None, parts: Vec::new(), count, seconds: 0.0, problems: Vec::new() }
+    }
+
     /// In a word or two.
     pub fn word(&self) -> String {
         match (&self.broken, self.problems.is_empty()) {
@@ -104,17 +112,23 @@ fn save(committed: Counts, verdicts: &[Verdict]) -> anyhow::Result<()> {
 /// One case. Without `committed`, bounds are chosen anew and counts are not compared.
 pub fn check(children: &Children, case: Case, committed: Option<&Counts>) -> Verdict {
     let started = Instant::now();
-    let id = case.id();
-    let mut verdict = Verdict {
-        case,
-        broken: None,
-        count: Count { id: id.clone(), ..Count::default() },
-        seconds: 0.0,
-        problems: Vec::new(),
+    let known = committed.and_then(|counts| counts.get(&case.id()));
+    let mut verdict = match explored(children, case, committed) {
+        Ok(verdict) => verdict,
+        Err(error) => Verdict { problems: vec![format!("{error:#}")], ..Verdict::new(case) },
     };
-    let known = committed.and_then(|counts| counts.get(&id));
-    if let Err(error) = explore(children, known, &mut verdict) {
-        verdict.problems.push(format!("{error:#}"));
+    if let Some(whole) = verdict.broken.take_if(|_| verdict.problems.is_empty()) {
+        match reduce(children, case, &whole, committed) {
+            Ok((minimal, broken)) => {
+                verdict.count.rows = Some(broken.timeline.rows.len());
+                verdict.count.minimal = Some(minimal);
+                verdict.broken = Some(Box::new(broken));
+            }
+            Err(error) => {
+                verdict.problems.push(format!("{error:#}"));
+                verdict.broken = Some(whole);
+            }
+        }
     }
     if verdict.problems.is_empty() && committed.is_some() {
         match known {
@@ -130,6 +144,18 @@ pub fn check(children: &Children, case: Case, committed: Option<&Counts>) -> Ver
     }
     verdict.seconds = started.elapsed().as_secs_f64();
     verdict
+}
+
+/// What its checkers show of `case`, within the bounds of `committed` where it has them; nothing is compared with that,
+/// and nothing dropped.
+///
+/// # Errors
+///
+/// When a child says nothing.
+pub fn explored(children: &Children, case: Case, committed: Option<&Counts>) -> anyhow::Result<Verdict> {
+    let mut verdict = Verdict::new(case);
+    explore(children, committed.and_then(|counts| counts.get(&case.id())), &mut verdict)?;
+    Ok(verdict)
 }
 
 fn explore(children: &Children, known: Option<&Count>, verdict: &mut Verdict) -> anyhow::Result<()> {
@@ -171,7 +197,7 @@ fn must_break(found: Finding, verdict: &mut Verdict) {
             verdict.count.rows = Some(broken.timeline.rows.len());
             verdict.broken = Some(broken);
         }
-        Finding::Holds { executions } => {
+        Finding::Holds { executions, .. } => {
             verdict.problems.push(format!("{clause} must break, but it holds in all {executions} executions"));
         }
         Finding::Unfinished { executions } => {
@@ -183,7 +209,10 @@ fn must_break(found: Finding, verdict: &mut Verdict) {
 /// `false` when it broke, and the verdict says so.
 fn holds(found: Finding, verdict: &mut Verdict) -> Option<u64> {
     match found {
-        Finding::Holds { executions } => Some(executions),
+        Finding::Holds { executions, parts } => {
+            verdict.parts = parts;
+            Some(executions)
+        }
         Finding::Unfinished { .. } => None,
         Finding::Breaks(broken) => {
             verdict.problems.push(format!("it must hold, but: {}", broken.failure.message));
@@ -245,6 +274,9 @@ fn words(count: &Count) -> String {
     let mut words = Vec::new();
     if let Some(first) = count.to_first_failure {
         words.push(format!("{first} executions to the first failure, {} rows", count.rows.unwrap_or_default()));
+    }
+    if let Some(minimal) = &count.minimal {
+        words.push(format!("{minimal:?}"));
     }
     for (by, proof) in [("dfs", &count.dfs), ("loom", &count.loom)] {
         if let Some(proof) = proof {

@@ -4,14 +4,16 @@ use std::io::{IsTerminal as _, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use loom_tests::plan::Bound;
+use loom_tests::record::Committed as _;
 use loom_tests::timeline::draw::{WIDTH, draw};
 
 use crate::children::Children;
-use crate::committed::Proof;
+use crate::committed::{Counts, Proof};
+use crate::minimal::Minimal;
 use crate::race::{Checkers, Expect, Race, Variant};
 use crate::races::RACES;
 use crate::report::{Finding, Turn};
-use crate::run::Verdict;
+use crate::run::{Case, Verdict};
 use crate::show::table;
 use crate::spec;
 
@@ -116,6 +118,7 @@ pub fn object(verdict: &Verdict) -> serde_json::Value {
         "bound": verdict.broken.as_ref().map(|broken| broken.bound),
         "executions_to_first_failure": verdict.count.to_first_failure,
         "rows": verdict.count.rows,
+        "minimal": verdict.count.minimal,
         "dfs": verdict.count.dfs,
         "loom": verdict.count.loom,
         "timeline": verdict.broken.as_ref().map(|broken| &broken.timeline),
@@ -129,7 +132,7 @@ pub fn object(verdict: &Verdict) -> serde_json::Value {
 /// # Errors
 ///
 /// When a child cannot be run, or the standard output is gone.
-pub fn show(out: &mut impl Write, children: &Children, race: &Race, colours: bool) -> anyhow::Result<()> {
+pub fn show(out: &mut impl Write, children: &Children, race: &'static Race, colours: bool) -> anyhow::Result<()> {
     writeln!(out, "{} {}: {}\n", race.id, race.name, race.title)?;
     writeln!(out, "{}\n", wrapped(race.story))?;
     writeln!(out, "{}", wrapped(&format!("Seen: {}.", race.seen)))?;
@@ -139,22 +142,27 @@ pub fn show(out: &mut impl Write, children: &Children, race: &Race, colours: boo
     for reference in race.references {
         writeln!(out, "See {reference}")?;
     }
+    let counts = Counts::load()?;
+    // With what the reduction has left; what holds goes without what the one before it goes without.
+    let mut fewer = children.clone();
     let mut turns: Option<Vec<Turn>> = None;
     for variant in race.variants {
         let Expect::Breaks { .. } = variant.expect else {
             let Some(turns) = &turns else { continue };
             writeln!(out, "\n{}, under the same schedule as far as it applies:\n", variant.title)?;
-            let (timeline, failure) = children.follow(race, variant, turns)?;
+            let (timeline, failure) = fewer.follow(race, variant, turns)?;
             write!(out, "{}", draw(&timeline, colours))?;
             if failure.is_none() {
                 writeln!(out, "  =  holds")?;
             }
             continue;
         };
+        let minimal = counts.get(&Case { race, variant }.id()).and_then(|count| count.minimal.as_ref());
+        fewer = children.without(minimal.map_or(&[], |minimal| &minimal.dropped));
         let found = if variant.by == Checkers::Loom {
-            children.loom_find(race, variant, 4)?
+            fewer.loom_find(race, variant, 4)?
         } else {
-            children.find(race, variant)?
+            fewer.find(race, variant)?
         };
         match found {
             Finding::Breaks(broken) => {
@@ -166,6 +174,8 @@ pub fn show(out: &mut impl Write, children: &Children, race: &Race, colours: boo
                 };
                 writeln!(out, "\n{}, {preemptions}:\n", variant.title)?;
                 write!(out, "{}", draw(&broken.timeline, colours))?;
+                let unknown = || format!("Not reduced yet: `cargo race run --record {}` does that.", race.name);
+                writeln!(out, "\n{}", wrapped(&minimal.map_or_else(unknown, Minimal::words)))?;
                 turns = Some(Turn::all_of(&broken.timeline));
             }
             Finding::Holds { .. } | Finding::Unfinished { .. } => {

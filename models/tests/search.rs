@@ -75,6 +75,70 @@ fn a_race_with_a_wrong_expectation_fails_and_says_how() {
     }
 }
 
+#[cfg(shuttle)]
+fn reduced(race: &str) -> Verdict {
+    let race = selftest::RACES.iter().copied().find(|it| it.name == race).expect("a race");
+    check(&children(), Case { race, variant: race.variant("published").expect("it") }, None)
+}
+
+#[cfg(shuttle)]
+fn parts(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// `C` only once the look has gone: the reduction begins anew after each part that it drops.
+#[test]
+#[cfg(shuttle)]
+fn what_a_race_breaks_without_is_dropped() {
+    let verdict = reduced("selftest-crowd");
+    assert_eq!(verdict.problems, Vec::<String>::new());
+    let minimal = verdict.count.minimal.expect("a reduction");
+    assert_eq!(minimal.dropped, ["look", "C"]);
+    assert_eq!((minimal.needed, minimal.promised), (parts(&["A", "B", "bump"]), Vec::new()));
+    let timeline = verdict.broken.expect("it broke").timeline;
+    assert_eq!(timeline.threads, ["main", "A", "B"]);
+    assert!(timeline.rows.iter().all(|row| row.text != "look"), "{timeline:?}");
+    assert_eq!(verdict.count.rows, Some(timeline.rows.len()));
+}
+
+/// `A` and `B` alone lose an update too, but only with a preemption.
+#[test]
+#[cfg(shuttle)]
+fn nothing_is_dropped_for_a_larger_bound() {
+    let verdict = reduced("selftest-bound");
+    assert_eq!(verdict.problems, Vec::<String>::new());
+    let minimal = verdict.count.minimal.expect("a reduction");
+    assert_eq!((minimal.dropped, minimal.needed), (parts(&["A"]), parts(&["L", "S", "B"])));
+    assert_eq!(verdict.broken.map(|broken| broken.bound), Some(0));
+}
+
+/// One update of one that is there is missing too, however it is made.
+#[test]
+#[cfg(shuttle)]
+fn what_a_promise_is_about_is_not_dropped() {
+    let verdict = reduced("selftest-promise");
+    assert_eq!(verdict.problems, Vec::<String>::new());
+    let minimal = verdict.count.minimal.expect("a reduction");
+    assert_eq!((minimal.dropped, minimal.needed, minimal.promised), (Vec::new(), Vec::new(), parts(&["A", "B"])));
+}
+
+#[test]
+#[cfg(shuttle)]
+fn a_promise_that_breaks_with_nobody_there_is_a_mistake() {
+    let problems = reduced("selftest-nobody").problems;
+    assert!(problems.len() == 1 && problems[0].contains("it breaks with nobody left to break it"), "{problems:?}");
+}
+
+#[test]
+#[cfg(shuttle)]
+fn what_has_no_counterpart_in_the_control_is_a_mistake() {
+    let problems = reduced("selftest-names").problems;
+    assert!(
+        problems.len() == 1 && problems[0].starts_with("without C: it still breaks, but nothing tells"),
+        "{problems:?}"
+    );
+}
+
 #[test]
 #[cfg(shuttle)]
 fn counts_that_are_not_the_committed_ones_fail() {

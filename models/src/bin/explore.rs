@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use loom_tests::plan::Bound;
 use loom_tests::scenario::Order;
+use pollproof_models::cast;
 use pollproof_models::explore::{self, Task};
 
 #[derive(Parser)]
@@ -25,6 +26,9 @@ struct What {
     race: String,
     /// Its variant.
     variant: String,
+    /// A role or an operation that does not take part.
+    #[arg(long)]
+    without: Vec<String>,
 }
 
 #[derive(Subcommand)]
@@ -36,6 +40,9 @@ enum Command {
         /// No more executions than this.
         #[arg(long, default_value_t = 5_000_000)]
         most: u64,
+        /// Only what breaks like this, and within this bound: both as JSON.
+        #[arg(long)]
+        like: Option<String>,
     },
     /// Explores every order.
     Prove {
@@ -94,13 +101,16 @@ fn main() -> ExitCode {
 
 fn act(command: Command) -> anyhow::Result<()> {
     let (what, task) = match command {
-        Command::Find { what, most } => (what, Task::Find(most)),
+        Command::Find { what, most, like } => {
+            (what, Task::Find(most, like.map(|like| serde_json::from_str(&like)).transpose()?))
+        }
         Command::Prove { what, bound, most } => (what, Task::Prove(bound, most)),
         Command::Follow { what, turns } => (what, Task::Follow(serde_json::from_str(&turns)?)),
         Command::Step { what } => (what, Task::Step),
         Command::Graph { what, most, along } => (what, Task::Graph(most, serde_json::from_str(&along)?)),
         Command::Loom { what, bound, order } => (what, Task::Loom(bound, order)),
     };
+    cast::without(what.without);
     let (race, variant) = explore::select(&what.race, &what.variant)?;
     explore::run(race, variant, task)
 }

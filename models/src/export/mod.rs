@@ -31,6 +31,8 @@ pub struct Told {
     /// One execution: the failing one, or the one under the same schedule as the last that failed.
     timeline: Option<Timeline>,
     broke: bool,
+    /// The preemptions that it broke with.
+    bound: Option<u8>,
     /// The graph's data, and whether that is the whole graph.
     graph: Option<(String, bool)>,
 }
@@ -66,31 +68,37 @@ pub fn site(children: &Children, races: &[&'static Race], folder: &Path) -> anyh
 
 fn tell(children: &Children, race: &'static Race, counts: &Counts) -> anyhow::Result<Vec<Told>> {
     let mut turns: Vec<Turn> = Vec::new();
+    // What holds goes without what the one before it goes without.
+    let mut fewer = children.clone();
     let mut told = Vec::new();
     for variant in race.variants {
         let breaks = matches!(variant.expect, Expect::Breaks { .. });
+        let count = counts.get(&format!("{}/{}", race.name, variant.name)).cloned();
         let mut timeline = None;
         let mut broke = false;
+        let mut bound = None;
         if breaks {
+            let minimal = count.as_ref().and_then(|count| count.minimal.as_ref());
+            fewer = children.without(minimal.map_or(&[], |minimal| &minimal.dropped));
             let found = if variant.by == Checkers::Loom {
-                children.loom_find(race, variant, 4)?
+                fewer.loom_find(race, variant, 4)?
             } else {
-                children.find(race, variant)?
+                fewer.find(race, variant)?
             };
             if let Finding::Breaks(broken) = found {
                 turns = Turn::all_of(&broken.timeline);
                 timeline = Some(broken.timeline);
                 broke = true;
+                bound = Some(broken.bound);
             }
         } else if variant.by != Checkers::Loom {
-            let (followed, failure) = children.follow(race, variant, &turns)?;
+            let (followed, failure) = fewer.follow(race, variant, &turns)?;
             broke = failure.is_some();
             timeline = Some(followed);
         }
         let graph =
-            if variant.by == Checkers::Loom { None } else { Some(children.graph(race, variant, &turns)?.reduced()) };
-        let count = counts.get(&format!("{}/{}", race.name, variant.name)).cloned();
-        told.push((Told { variant, count, timeline, broke, graph: None }, graph));
+            if variant.by == Checkers::Loom { None } else { Some(fewer.graph(race, variant, &turns)?.reduced()) };
+        told.push((Told { variant, count, timeline, broke, bound, graph: None }, graph));
     }
     // The small ones first: what they leave is for the large ones.
     let mut order: Vec<usize> = (0..told.len()).collect();

@@ -223,15 +223,16 @@ fn timeline(race: &Race, told: &Told) -> Markup {
     html! {
         h3 {
             (capital(title))
-            @match told.variant.expect {
-                Expect::Breaks { bound, .. } if told.broke => {
-                    @if race.sequential { ": breaks without a second thread" }
-                    @else { ": breaks with " (bound) " preemption" @if bound != 1 { "s" } }
-                },
-                _ => ": the same schedule",
+            @match told.bound {
+                Some(_) if race.sequential => ": breaks without a second thread",
+                Some(bound) => { ": breaks with " (bound) " preemption" @if bound != 1 { "s" } },
+                None => ": the same schedule",
             }
         }
-        p.dim { "By " (by) ", " (rows) " rows." }
+        p.dim {
+            "By " (by) ", " (rows) " rows. "
+            @if let Some(minimal) = told.count.as_ref().and_then(|count| count.minimal.as_ref()) { (minimal.words()) }
+        }
         (svg::picture(timeline, !told.broke, &format!("Timeline, {title}")))
     }
 }

@@ -67,7 +67,8 @@ fn weak(stage: &Stage) {
         }
     };
     stage.race([role("T", task), role("H", hup)]);
-    promise("N2", c.closes.times() > 0, "both missed each other: the close callbacks never ran");
+    let locked = c.processing.load(Acquire) != 0;
+    promise("N2", locked || c.closes.times() > 0, "both missed each other: the close callbacks never ran");
 }
 
 fn as_repaired(stage: &Stage) {

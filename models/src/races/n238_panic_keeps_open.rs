@@ -88,10 +88,13 @@ fn play(stage: &Stage, pool: fn(&Connection)) {
     c.closing.name("closing", CLOSING);
     c.processing.name("processing", FLAG);
     let one = c.clone();
+    // The reduction drops the hup: the panic alone breaks P1. The story goes on to what follows from that.
     let request_and_hup = move || {
-        pool(&one);
-        recording::note("the peer gives up");
-        one.on_hup();
+        op("request", || pool(&one));
+        op("hup", || {
+            recording::note("the peer gives up");
+            one.on_hup();
+        });
     };
     stage.race([role("P", request_and_hup)]);
     promise("P1", c.closes.times() > 0, "OnRequest panicked, and the close callbacks never ran");
@@ -109,8 +112,8 @@ fn as_published(stage: &Stage) {
 fn as_repaired(stage: &Stage) {
     let world = stage.connected(User { on_request: panics, ..User::default() });
     let request_and_hup = world.role(|w| {
-        w.data();
-        w.hup();
+        op("request", || w.data());
+        op("hup", || w.hup());
     });
     stage.race([role("P", request_and_hup)]);
     let _ = world.end();

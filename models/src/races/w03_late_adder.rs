@@ -71,8 +71,8 @@ fn as_published(stage: &Stage) {
     c.list.name("list", NUMBER);
     let u = c.clone();
     stage.race([role("U", move || {
-        u.on_close();
-        u.add_close_callback();
+        op("close", || u.on_close());
+        op("add", || u.add_close_callback());
     })]);
     promise("C3", c.ran.times() == c.accepted.times(), "the close callback was accepted, and never runs");
 }
@@ -80,8 +80,8 @@ fn as_published(stage: &Stage) {
 fn as_repaired(stage: &Stage) {
     let world = stage.connected(User { callbacks: 0, ..User::default() });
     let u = world.role(|w| {
-        let _ = w.close();
-        w.add_close_callback(1);
+        op("close", || w.close());
+        op("add", || w.add_close_callback(1));
     });
     stage.race([role("U", u)]);
     // The rig runs what was accepted, and counts what was given back.

@@ -42,10 +42,14 @@ impl Connection {
         if !self.closing.is_active() {
             return;
         }
-        recording::label("AddCloseCallback");
-        self.list.store(1);
-        recording::label("enter");
-        self.registry.store(1);
+        op("add", || {
+            recording::label("AddCloseCallback");
+            self.list.store(1);
+        });
+        op("enter", || {
+            recording::label("enter");
+            self.registry.store(1);
+        });
     }
 
     fn on_hup(&self) {
@@ -74,9 +78,11 @@ fn as_published(stage: &Stage) {
 fn as_repaired(stage: &Stage) {
     let world = stage.registered(User { callbacks: 0, ..User::default() });
     let acceptor = world.role(|w| {
-        w.add_close_callback(1);
-        recording::note("enter");
-        promise("S2", w.close_callbacks() == 0, "the close callbacks ran before the connection was entered");
+        op("add", || w.add_close_callback(1));
+        op("enter", || {
+            recording::note("enter");
+            promise("S2", w.close_callbacks() == 0, "the close callbacks ran before the connection was entered");
+        });
         w.connect();
     });
     stage.race([role("A", acceptor), role("H", world.role(|w| w.hup()))]);

@@ -74,7 +74,7 @@ fn as_published(stage: &Stage) {
     c.processing.name("processing", FLAG);
     let (t, h) = (c.clone(), c.clone());
     stage.race([role("T", move || t.task()), role("H", move || h.on_hup())]);
-    promise("C2", c.closes.times() == 1, "the close callbacks ran twice, and freed the registration twice");
+    promise("C2", c.closes.times() <= 1, "the close callbacks ran twice, and freed the registration twice");
 }
 
 fn as_repaired(stage: &Stage) {

@@ -87,19 +87,22 @@ fn as_published(stage: &Stage) {
     c.registration.name("registration", Shown::Values(&["free", "ours", "another's"]));
     let t = c.clone();
     stage.race([role("T", move || {
-        t.task();
+        op("request", || t.task());
         t.another_is_accepted();
-        t.on_close();
+        op("close", || t.on_close());
     })]);
-    let once = c.closes.times() == 1 && c.registration.load() == ANOTHERS;
-    promise("C4", once, "the close callbacks ran again, and freed the registration of another connection");
+    promise(
+        "C4",
+        c.closes.times() <= 1,
+        "the close callbacks ran again, and freed the registration of another connection",
+    );
 }
 
 fn as_repaired(stage: &Stage) {
     let world = stage.connected(User { on_request: panics, ..User::default() });
     let t = world.role(|w| {
-        w.data();
-        let _ = w.close();
+        op("request", || w.data());
+        op("close", || w.close());
     });
     stage.race([role("T", t)]);
     // The rig reports a list that runs again, and an fd that is closed again.

@@ -78,9 +78,15 @@ impl Connection {
         if self.in_epoll.load() == 0 {
             return;
         }
-        recording::label("read");
-        self.unread.add(1);
-        self.on_request();
+        op("request", || {
+            recording::label("read");
+            self.unread.add(1);
+            self.on_request();
+        });
+        op("hup", || self.on_hup());
+    }
+
+    fn on_hup(&self) {
         if self.closing.close_by(POLLER) {
             self.close_callback(true);
         }
@@ -124,8 +130,8 @@ fn as_published(stage: &Stage) {
 
 fn as_repaired(stage: &Stage) {
     let world = stage.registered(User::default());
-    world.peer_sends();
-    world.peer_is_gone();
+    op("request", || world.peer_sends());
+    op("hup", || world.peer_is_gone());
     let acceptor = world.role(|w| w.connect());
     let poller = world.role(|w| {
         w.event_once();

@@ -17,6 +17,7 @@ use loom_tests::scenario::Order;
 use loom_tests::timeline::Timeline;
 use shuttle::{Config, FailurePersistence, Runner};
 
+use crate::cast;
 use crate::race::{Stage, Variant, curtain};
 use crate::report::{Broken, Failure, Finding, Turn};
 pub use graph::graph;
@@ -91,33 +92,51 @@ impl Exploration {
             }
         }
     }
+
+    /// The same, past the failures that are not like `like`.
+    fn next_like(&mut self, like: Option<&Failure>, most: u64) -> Option<Seen> {
+        loop {
+            let seen = self.next_failure(most)?;
+            if like.is_none_or(|like| seen.failure.same(like)) {
+                return Some(seen);
+            }
+        }
+    }
 }
 
 /// Raises the preemption bound from 0 until the variant breaks; then looks on, at that bound, for a shorter timeline.
-pub fn find(variant: &'static Variant, most: u64) -> Finding {
+/// With `like`: until it breaks like that, and no further than that bound.
+pub fn find(variant: &'static Variant, most: u64, like: Option<&(u8, Failure)>) -> Finding {
     let mut executions = 0;
-    for bound in 0..=LARGEST_BOUND {
+    for bound in 0..=like.map_or(LARGEST_BOUND, |(bound, _)| *bound) {
         let mut exploration = Exploration::new(variant, Mode::Bounded(bound));
-        if let Some(first) = exploration.next_failure(most) {
+        if let Some(first) = exploration.next_like(like.map(|(_, failure)| failure), most) {
             executions += exploration.executions;
             let mut best = first;
             let further = exploration.executions + FURTHER;
             while let Some(seen) = exploration.next_failure(further) {
                 let length = |seen: &Seen| (seen.timeline.rows.len(), seen.timeline.switches());
-                if seen.failure.clause == best.failure.clause && length(&seen) < length(&best) {
+                if seen.failure.same(&best.failure) && length(&seen) < length(&best) {
                     best = seen;
                 }
             }
-            let Seen { failure, mut timeline, schedule } = best;
-            timeline.break_at_the_end(failure.message.clone());
-            return Finding::Breaks(Box::new(Broken { failure, bound, executions, timeline, schedule }));
+            return broke(best, bound, executions);
         }
         executions += exploration.executions;
         if executions >= most {
             return Finding::Unfinished { executions };
         }
     }
-    prove(variant, Bound::Unbounded, most)
+    match like {
+        Some(_) => Finding::Holds { executions, parts: cast::met() },
+        None => prove(variant, Bound::Unbounded, most),
+    }
+}
+
+fn broke(seen: Seen, bound: u8, executions: u64) -> Finding {
+    let Seen { failure, mut timeline, schedule } = seen;
+    timeline.break_at_the_end(failure.message.clone());
+    Finding::Breaks(Box::new(Broken { failure, bound, executions, timeline, schedule, parts: cast::met() }))
 }
 
 /// Explores every order, each class of equivalent ones once; or every order within a preemption bound.
@@ -128,12 +147,10 @@ pub fn prove(variant: &'static Variant, bound: Bound, most: u64) -> Finding {
     };
     let mut exploration = Exploration::new(variant, mode);
     match exploration.next_failure(most) {
-        Some(Seen { failure, mut timeline, schedule }) => {
-            timeline.break_at_the_end(failure.message.clone());
-            let (bound, executions) = (u8::MAX, exploration.executions);
-            Finding::Breaks(Box::new(Broken { failure, bound, executions, timeline, schedule }))
+        Some(seen) => broke(seen, u8::MAX, exploration.executions),
+        None if exploration.with(|search| search.exhausted()) => {
+            Finding::Holds { executions: exploration.executions, parts: cast::met() }
         }
-        None if exploration.with(|search| search.exhausted()) => Finding::Holds { executions: exploration.executions },
         None => Finding::Unfinished { executions: exploration.executions },
     }
 }
