@@ -69,6 +69,7 @@ pub const SITES: &[&str] = &[
     "detach.once",
     "close.takes-task",
     "output.one-flusher",
+    "output.ended-before-serve",
     "output.closed",
     "output.one-consumer",
     "output.retake",

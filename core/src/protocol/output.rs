@@ -149,7 +149,10 @@ fn admit<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Result<bool, Refused> 
     if guard("output.one-flusher", found.any(FLUSHING)) {
         // The consumer lock came along with the try: serve it, or the other flusher's bytes stay.
         if mine {
-            consume(fx, false, false).go_on(fx);
+            // Unless the end may have been committed: the other one is refused then, or its bytes are dropped. (D2)
+            let ended = guard("output.ended-before-serve", found.ending());
+            let through = if ended { end_send(fx) } else { consume(fx, false, false) };
+            through.go_on(fx);
         }
         return Err(Refused::ConcurrentAccess);
     }

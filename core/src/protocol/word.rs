@@ -220,6 +220,12 @@ impl Snapshot {
             .or_else(|| implied(MASKED, self.any(READING), "MASKED means READING"))
     }
 
+    /// The end may have been committed by now: closed, or half-closed and the DEL is claimed. (D2)
+    #[inline]
+    pub fn ending(self) -> bool {
+        self.closing() && self.fd_off_limits()
+    }
+
     /// No access to the fd may begin on the strength of this value. (D2)
     #[inline]
     pub fn fd_off_limits(self) -> bool {

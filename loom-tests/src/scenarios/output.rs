@@ -214,6 +214,39 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "flushes-behind-a-close",
+        chapter: "Output",
+        clauses: &["D2", "O1"],
+        sentence: "Two flushes against a user close: none of the two, accepted or refused, touches the fd after the end.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { room: 9, output: true, ..User::default() });
+            let closer = world.clone();
+            setup.race(|| _ = closer.close(), vec![flusher(&world, 1), flusher(&world, 1)]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flushes-behind-an-end",
+        chapter: "Output",
+        clauses: &["D2", "O1", "E3"],
+        sentence: "Two flushes against the end of the stream: none of the two touches the fd after the end.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { room: 9, output: true, ..User::default() });
+            let poller = world.clone();
+            setup.race(|| poller.eof(), vec![flusher(&world, 1), flusher(&world, 1)]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            assert!(world.all_sent(), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "flush-behind-parked-output",
         chapter: "Output",
         clauses: &["H3", "O1", "O3"],
