@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Args;
 use nix::sys::signal::Signal;
 
@@ -67,7 +67,7 @@ pub fn require(tool: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// User instructions; `own`: those of the thread that executes most.
+/// User instructions; `own`: the same, for every thread counts.
 ///
 /// # Errors
 ///
@@ -86,8 +86,9 @@ pub fn instructions(program: &Program, cell: Cell, requests: usize) -> anyhow::R
             threads.push(total.trim().parse::<f64>()?);
         }
     }
-    let own = threads.iter().copied().reduce(f64::max).context("callgrind wrote nothing")?;
-    Ok(Counts { all: threads.iter().sum(), own })
+    ensure!(!threads.is_empty(), "callgrind wrote nothing");
+    let all = threads.iter().sum();
+    Ok(Counts { all, own: all })
 }
 
 /// What a thread calls that serves connections, and one that looks at the clock does not.

@@ -1,6 +1,6 @@
 //! A connection without a socket: the protocol's effects, with nothing in them that costs.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use pollproof::protocol::effects::{Effects, Input, Ran, Sent};
 use pollproof::protocol::progress::{Progress, Unread};
@@ -148,15 +148,19 @@ impl Effects for Bare {
     }
 }
 
-/// Calls `measured` while another thread calls `other` again and again.
+/// Calls `measured` while another thread calls `other` again and again, and has done so once.
 pub(crate) fn beside(other: impl Fn() + Sync, measured: impl FnOnce()) {
-    let over = std::sync::atomic::AtomicBool::new(false);
+    let (begun, over) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Relaxed) {
                 other();
+                begun.store(true, Relaxed);
             }
         });
+        while !begun.load(Relaxed) {
+            std::thread::yield_now();
+        }
         measured();
         over.store(true, Relaxed);
     });

@@ -56,7 +56,7 @@ mod close {
     }
 
     /// Two threads add to the same list.
-    #[divan::bench(threads = 2, sample_size = 100)]
+    #[divan::bench(threads = 2, sample_count = 20, sample_size = 10_000)]
     fn push_second_thread(bencher: Bencher<'_, '_>) {
         let list = CloseList::new();
         bencher.bench(|| list.push(callback()).is_ok());
@@ -79,7 +79,7 @@ mod queue {
         });
     }
 
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench(threads = [1, 2], sample_size = 100_000)]
     fn unbounded_crossbeam(bencher: Bencher<'_, '_>) {
         let queue = SegQueue::new();
         bencher.bench(|| {
@@ -88,7 +88,7 @@ mod queue {
         });
     }
 
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench(threads = [1, 2], sample_size = 100_000)]
     fn bounded_crossbeam(bencher: Bencher<'_, '_>) {
         let queue = ArrayQueue::new(16);
         bencher.bench(|| {

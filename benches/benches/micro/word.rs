@@ -18,7 +18,7 @@ mod plain {
 
     const BIT: u32 = 1;
 
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench(threads = [1, 2], sample_size = 100_000)]
     fn fetch_or_and_fetch_and(bencher: Bencher<'_, '_>) {
         let word = AtomicU32::new(0);
         bencher.bench(|| {
@@ -48,7 +48,7 @@ mod request {
     }
 
     /// The same, while another thread looks at the word.
-    #[divan::bench]
+    #[divan::bench(sample_size = 100_000)]
     fn answered_second_thread(bencher: Bencher<'_, '_>) {
         let bare = Bare::serving(true);
         let look = || {
@@ -96,7 +96,7 @@ mod flush {
     }
 
     /// Two threads flush: one of two that meet is refused.
-    #[divan::bench(threads = 2)]
+    #[divan::bench(threads = 2, sample_size = 100_000)]
     fn at_once_second_thread(bencher: Bencher<'_, '_>) {
         let bare = Bare::serving(false);
         bencher.bench(|| output::flush_at_once(black_box(&bare)));
@@ -108,7 +108,7 @@ mod section {
     use super::*;
 
     /// take, look, release.
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench(threads = [1, 2], sample_size = 100_000)]
     fn acquire_and_release(bencher: Bencher<'_, '_>) {
         let bare = Bare::unserved();
         bencher.bench(|| {
@@ -118,7 +118,7 @@ mod section {
         });
     }
 
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench(threads = [1, 2], sample_size = 100_000)]
     fn try_lock_parking_lot(bencher: Bencher<'_, '_>) {
         let lock = Mutex::new(0_u64);
         bencher.bench(|| {
@@ -128,7 +128,7 @@ mod section {
         });
     }
 
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench(threads = [1, 2], sample_size = 100_000)]
     fn try_lock_std(bencher: Bencher<'_, '_>) {
         let lock = StdMutex::new(0_u64);
         bencher.bench(|| {
@@ -138,7 +138,7 @@ mod section {
         });
     }
 
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench(threads = [1, 2], sample_size = 100_000)]
     fn lock_std(bencher: Bencher<'_, '_>) {
         let lock = StdMutex::new(0_u64);
         bencher.bench(|| *black_box(&lock).lock().expect("nobody panics") += 1);
@@ -150,7 +150,7 @@ mod gate {
     use super::*;
 
     /// fetch_add, fetch_sub.
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench(threads = [1, 2], sample_size = 100_000)]
     fn enter_and_leave(bencher: Bencher<'_, '_>) {
         let gate = Gate::new();
         bencher.bench(|| {
@@ -159,7 +159,7 @@ mod gate {
         });
     }
 
-    #[divan::bench(threads = [1, 2])]
+    #[divan::bench(threads = [1, 2], sample_size = 100_000)]
     fn semaphore_tokio(bencher: Bencher<'_, '_>) {
         let semaphore = tokio::sync::Semaphore::new(100);
         bencher.bench(|| drop(black_box(&semaphore).try_acquire()));

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Slices;
 use super::instructions::CELLS;
 use crate::child::{Program, build_with};
-use crate::count::{Requests, calls, instructions, require};
+use crate::count::{Counts, Requests, calls, instructions, require};
 use crate::load::{Cell, Load};
 use crate::pair::{Pair, Ratio};
 use crate::report::Row;
@@ -33,7 +33,7 @@ pub struct Compared {
     /// The load.
     #[serde(flatten)]
     pub cell: Cell,
-    /// User instructions per request of the busiest thread: plain flags, and the atomic word.
+    /// User instructions per request: plain flags, and the atomic word.
     pub instructions: [f64; 2],
     /// System calls per request of the threads that serve.
     pub calls: [f64; 2],
@@ -88,13 +88,12 @@ impl Options {
         let servers = [pollproof.program(&flags), pollproof.program(&peer()?)];
         let mut rows = Vec::new();
         for cell in CELLS {
-            let each = |count: fn(&Program, Cell, usize) -> _| -> anyhow::Result<[f64; 2]> {
-                let one =
-                    |program: &Program| anyhow::Ok(self.requests.each(&slowed(program.clone()), cell, count)?.own);
+            let each = |count: fn(&Program, Cell, usize) -> anyhow::Result<Counts>| -> anyhow::Result<[Counts; 2]> {
+                let one = |program: &Program| self.requests.each(&slowed(program.clone()), cell, count);
                 Ok([one(&servers[0])?, one(&servers[1])?])
             };
             let (instructions, calls) = (each(instructions)?, each(calls)?);
-            rows.push((cell, instructions, calls));
+            rows.push((cell, instructions.map(|counts| counts.all), calls.map(|counts| counts.own)));
         }
         // Last, for it keeps this thread, and what it starts, on one processor.
         let timed = |(cell, instructions, calls)| {

@@ -33,8 +33,6 @@ pub struct Counted {
     pub cell: Cell,
     /// Instructions of all threads.
     pub all: f64,
-    /// Of the thread that executes most: the polling one, unless it was replaced.
-    pub busiest: f64,
 }
 
 impl Row for Counted {
@@ -43,8 +41,8 @@ impl Row for Counted {
     const HEADER: &'static [&'static str] = &["server", "connections x bytes x depth", "all threads", "busiest thread"];
 
     fn cells(&self) -> Vec<String> {
-        let Self { server, cell, all, busiest } = self;
-        vec![server.clone(), cell.to_string(), format!("{all:.1}"), format!("{busiest:.1}")]
+        let Self { server, cell, all } = self;
+        vec![server.clone(), cell.to_string(), format!("{all:.1}")]
     }
 }
 
@@ -68,8 +66,8 @@ impl Options {
         for program in &programs {
             for cell in CELLS {
                 let counts = self.requests.each(program, cell, instructions)?;
-                eprintln!("{}, {cell}: {:.1}", program.name, counts.own);
-                rows.push(Counted { server: program.name.clone(), cell, all: counts.all, busiest: counts.own });
+                eprintln!("{}, {cell}: {:.1}", program.name, counts.all);
+                rows.push(Counted { server: program.name.clone(), cell, all: counts.all });
             }
         }
         Ok(rows)
