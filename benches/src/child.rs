@@ -9,22 +9,76 @@ use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// A binary of this package, or an example of the crate, built as this one was.
+/// A binary of this package, built as this one was.
 ///
 /// # Errors
 ///
 /// When it cannot be built.
-pub fn build(kind: &str, name: &str) -> anyhow::Result<PathBuf> {
+pub fn build(name: &str) -> anyhow::Result<PathBuf> {
+    build_with(name, None)
+}
+
+/// [`build`], with `--cfg CFG` for every crate, below a folder of that name so that nothing else is built anew.
+///
+/// # Errors
+///
+/// When it cannot be built.
+pub fn build_with(name: &str, cfg: Option<&str>) -> anyhow::Result<PathBuf> {
     let profile = std::env::current_exe()?.parent().context("a binary is in a directory")?.to_owned();
-    let package = if kind == "--example" { "pollproof" } else { "pollproof-benches" };
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", package, kind, name, "--target-dir"]);
-    cargo.arg(profile.parent().context("target")?).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let mut target = profile.parent().context("target")?.to_owned();
+    let mut cargo = cargo();
+    if let Some(cfg) = cfg {
+        target.push(cfg);
+        cargo.env("RUSTFLAGS", format!("--cfg {cfg}"));
+    }
+    cargo.args(["build", "--quiet", "--bin", name, "--target-dir"]).arg(&target);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
     ensure!(cargo.status()?.success(), "{name} does not build");
-    Ok(profile.join(if kind == "--example" { "examples" } else { "" }).join(name))
+    Ok(target.join(profile.file_name().context("a profile")?).join(name))
+}
+
+/// A cargo in this package.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo
+}
+
+/// A server that can be run.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// What tables call it.
+    pub name: String,
+    /// Its binary.
+    pub path: PathBuf,
+    /// What comes before the address.
+    pub arguments: Vec<String>,
+}
+
+impl Program {
+    /// The binary at `path`, which takes its address and nothing else.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
+        Self { name: path.display().to_string(), path, arguments: Vec::new() }
+    }
+
+    /// It alone.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(&self.arguments);
+        command
+    }
+
+    /// It, run by `tool`.
+    #[must_use]
+    pub fn under(&self, mut tool: Command) -> Command {
+        tool.arg(&self.path).args(&self.arguments);
+        tool
+    }
 }
 
 /// A running server that prints `listening=ADDRESS` first.

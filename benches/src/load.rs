@@ -1,6 +1,7 @@
 //! The generator: one epoll, a closed loop with a number of messages in flight on each connection, every byte compared.
 //!
-//! For: driving one server, or several at the same moment, from one thread. A machine that drifts drifts for all of
+//! For: driving one server, or several at the same moment, from one thread. What was asked for in a slice of time is
+//! waited for, so that its cost is that of these messages and of no others, however many fit into the sockets. A machine that drifts drifts for all of
 //! them, so that what is measured side by side can be compared where what is measured in turn cannot.
 //! Not for: opening and closing (`churn`).
 
@@ -15,14 +16,17 @@ use clap::Args;
 use hdrhistogram::Histogram;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use serde::{Deserialize, Serialize};
 
 use crate::block::{Block, SIZE};
+use crate::measure::Slices;
+use crate::pair::{Pair, Ratio};
 
 /// Blocks of different bytes: a message that comes back in another's place is noticed.
 const PATTERNS: usize = 4;
 
 /// How the servers are loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cell {
     /// Connections to each server.
     pub connections: usize,
@@ -135,15 +139,21 @@ impl Load {
         Ok(Self { cell, epoll, conns, servers: servers.len(), patterns, buffer: Block::new() })
     }
 
-    /// Keeps the servers busy for that long. What each of them did.
+    /// Keeps the servers busy for that long, and waits until nothing is in flight any more. What each of them did,
+    /// which is all that it was asked for.
     ///
     /// # Errors
     ///
-    /// When a connection ends, or an answer differs from what was sent.
+    /// When a connection ends, an answer differs from what was sent, or none comes for ten seconds.
     pub fn drive(&mut self, duration: Duration) -> anyhow::Result<Vec<Slice>> {
         let latency = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;
         let mut slices = vec![Slice { messages: 0, latency }; self.servers];
-        let end = Instant::now() + duration;
+        self.keep_busy(Instant::now() + duration, &mut slices)?;
+        self.settle(&mut slices)?;
+        Ok(slices)
+    }
+
+    fn keep_busy(&mut self, end: Instant, slices: &mut [Slice]) -> anyhow::Result<()> {
         for at in 0..self.conns.len() {
             self.send(at, Instant::now())?;
         }
@@ -151,7 +161,7 @@ impl Load {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(slices);
+                return Ok(());
             }
             let timeout = EpollTimeout::try_from(left.max(Duration::from_millis(1)))?;
             let count = match self.epoll.wait(&mut events, timeout) {
@@ -161,20 +171,31 @@ impl Load {
             for event in &events[..count] {
                 let at = event.data() as usize;
                 if event.events().intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) {
-                    self.receive(at, &mut slices)?;
+                    self.receive(at, slices)?;
                 }
                 self.send(at, Instant::now())?;
             }
         }
     }
 
-    /// Waits until nothing is in flight.
+    /// Drives a pair of servers: once to warm up, then slice by slice.
     ///
     /// # Errors
     ///
-    /// As [`drive`](Self::drive), and when a server does not answer for ten seconds.
-    pub fn settle(&mut self) -> anyhow::Result<()> {
-        let mut unused = vec![Slice { messages: 0, latency: Histogram::new(1)? }; self.servers];
+    /// As [`drive`](Self::drive), and when a server is not there any more.
+    pub fn pair(mut pair: Pair, cell: Cell, slices: Slices) -> anyhow::Result<Ratio> {
+        let mut load = Self::new(&[pair.servers[0].address, pair.servers[1].address], cell)?;
+        load.drive(slices.length())?;
+        for _ in 0..slices.slices {
+            pair.measure(|_| {
+                let done = load.drive(slices.length())?;
+                Ok([done[0].messages, done[1].messages])
+            })?;
+        }
+        Ok(pair.ratio())
+    }
+
+    fn settle(&mut self, slices: &mut [Slice]) -> anyhow::Result<()> {
         let mut events = vec![EpollEvent::empty(); 1024];
         while self.conns.iter().any(|conn| !conn.since.is_empty()) {
             let count = match self.epoll.wait(&mut events, 10_000_u16) {
@@ -184,7 +205,7 @@ impl Load {
             ensure!(count > 0, "a server does not answer");
             for event in &events[..count] {
                 let at = event.data() as usize;
-                self.receive(at, &mut unused)?;
+                self.receive(at, slices)?;
                 // The rest of a message that was begun.
                 self.fill(at, Instant::now(), 0)?;
             }

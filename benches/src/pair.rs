@@ -1,37 +1,60 @@
-//! A server beside a bare epoll loop: both on one processor, loaded by one generator on the other, at the same moment.
+//! Two servers side by side: both on one processor, loaded by one generator on the other, at the same moment.
 //!
 //! For: the ratio of what a unit of work costs the two. The machine's drift hits both alike, so that a few percent can
-//! be told apart. Not for: what the work is (`pairs`, `churn`).
+//! be told apart. Not for: what the work is (`pairs`, `churn`, `cost`).
 
-use std::path::Path;
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
-use crate::child::Server;
-use crate::rivals::{Rival, median};
+use serde::{Deserialize, Serialize};
 
-/// The two servers, the bare one first.
+use crate::child::{Program, Server};
+use crate::rivals::median;
+
+/// The two servers, the one that the other is compared with first.
 pub struct Pair {
     /// Running.
     pub servers: [Server; 2],
     ratios: Vec<f64>,
-    bare: Vec<f64>,
+    first: Vec<f64>,
+}
+
+/// What the slices of a pair showed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// Processor time of a unit of work, by that of the first server: the median of the slices.
+    pub ratio: f64,
+    /// The least of them.
+    pub least: f64,
+    /// The largest.
+    pub most: f64,
+    /// What a unit costs the first server, in microseconds.
+    pub first_us: f64,
+}
+
+impl Ratio {
+    /// As cells of a table.
+    #[must_use]
+    pub fn cells(&self) -> [String; 3] {
+        let Self { ratio, least, most, first_us } = self;
+        [format!("{ratio:.3}"), format!("{least:.3} to {most:.3}"), format!("{first_us:.2}")]
+    }
 }
 
 impl Pair {
-    /// Starts `rival` and what it is compared with on the first processor, and keeps this thread on the second.
+    /// Starts the two on the first processor, and keeps this thread on the second.
     ///
     /// # Errors
     ///
     /// When one does not start, or there is no second processor.
-    pub fn start(rival: &Rival, peer: &Path) -> anyhow::Result<Self> {
+    pub fn start(first: &Program, second: &Program) -> anyhow::Result<Self> {
         pin(0)?;
-        let servers = [rival.bare().start(peer)?, rival.start(peer)?];
+        let servers = [Server::start(first.command())?, Server::start(second.command())?];
         pin(1)?;
-        Ok(Self { servers, ratios: Vec::new(), bare: Vec::new() })
+        Ok(Self { servers, ratios: Vec::new(), first: Vec::new() })
     }
 
     /// Takes the processor time of both for one slice: `work` loads them and says how many units each has done.
@@ -45,19 +68,18 @@ impl Pair {
         let cost = |at: usize| -> anyhow::Result<f64> {
             Ok((cpu(&self.servers[at])? - before[at]).as_secs_f64() / done[at].max(1) as f64)
         };
-        let (bare, other) = (cost(0)?, cost(1)?);
-        self.ratios.push(other / bare);
-        self.bare.push(bare);
+        let (first, second) = (cost(0)?, cost(1)?);
+        self.ratios.push(second / first);
+        self.first.push(first);
         Ok(())
     }
 
-    /// What the slices showed, as cells of a table: the median ratio, its range, and what a unit costs the bare loop in
-    /// microseconds.
+    /// What the slices showed.
     #[must_use]
-    pub fn cells(mut self) -> [String; 3] {
-        let (middle, least, most) = median(&mut self.ratios);
-        let (bare, _, _) = median(&mut self.bare);
-        [format!("{middle:.3}"), format!("{least:.3} to {most:.3}"), format!("{:.2}", bare * 1e6)]
+    pub fn ratio(mut self) -> Ratio {
+        let (ratio, least, most) = median(&mut self.ratios);
+        let (first, _, _) = median(&mut self.first);
+        Ratio { ratio, least, most, first_us: first * 1e6 }
     }
 }
 

@@ -3,9 +3,9 @@
 //! For: one list of servers for every measurement. Not for: what they do (`peers`).
 
 use std::path::Path;
-use std::process::Command;
 
-use crate::child::{Server, build};
+use crate::child::{Program, build};
+use crate::load::Cell;
 
 /// A server, as it is started.
 #[derive(Clone, Copy, Debug)]
@@ -16,22 +16,35 @@ pub struct Rival {
     pub arguments: &'static [&'static str],
     /// Threads that serve: what it is compared with has as many.
     pub threads: usize,
+    /// Bytes of its buffer, where they are fewer than the 64 KiB of everybody.
+    pub buffer: Option<usize>,
+}
+
+const fn rival(name: &'static str, arguments: &'static [&'static str], threads: usize) -> Rival {
+    Rival { name, arguments, threads, buffer: None }
+}
+
+const fn small(name: &'static str, arguments: &'static [&'static str], threads: usize) -> Rival {
+    Rival { name, arguments, threads, buffer: Some(16 * 1024) }
 }
 
 /// Everybody. The first of each number of threads is what the others are compared with.
 pub static RIVALS: &[Rival] = &[
-    Rival { name: "bare", arguments: &["bare"], threads: 1 },
-    Rival { name: "bare again", arguments: &["bare"], threads: 1 },
-    Rival { name: "pollproof", arguments: &["pollproof"], threads: 1 },
-    Rival { name: "mio", arguments: &["mio"], threads: 1 },
-    Rival { name: "tokio, current-thread", arguments: &["tokio"], threads: 1 },
-    Rival { name: "tokio, current-thread, 16 KiB", arguments: &["tokio", "--buffer", "16384"], threads: 1 },
-    Rival { name: "smol", arguments: &["smol"], threads: 1 },
-    Rival { name: "bare, 2 threads", arguments: &["bare", "--threads", "2"], threads: 2 },
-    Rival { name: "pollproof, 2 threads", arguments: &["pollproof", "--threads", "2"], threads: 2 },
-    Rival { name: "tokio, multi-thread", arguments: &["tokio", "--threads", "2"], threads: 2 },
-    Rival { name: "pollproof, pool", arguments: &["pollproof-pool"], threads: 2 },
-    Rival { name: "naive port", arguments: &["naive"], threads: 2 },
+    rival("bare", &["bare"], 1),
+    rival("bare again", &["bare"], 1),
+    rival("pollproof", &["pollproof"], 1),
+    rival("mio", &["mio"], 1),
+    rival("tokio, current-thread", &["tokio"], 1),
+    small("tokio, current-thread, 16 KiB", &["tokio", "--buffer", "16384"], 1),
+    rival("smol", &["smol"], 1),
+    rival("monoio, epoll", &["monoio"], 1),
+    rival("bare, 2 threads", &["bare", "--threads", "2"], 2),
+    rival("bare again, 2 threads", &["bare", "--threads", "2"], 2),
+    rival("pollproof, 2 threads", &["pollproof", "--threads", "2"], 2),
+    rival("tokio, multi-thread", &["tokio", "--threads", "2"], 2),
+    small("tokio, multi-thread, 16 KiB", &["tokio", "--threads", "2", "--buffer", "16384"], 2),
+    rival("pollproof, pool", &["pollproof-pool"], 2),
+    rival("naive port", &["naive"], 2),
 ];
 
 /// Those whose name contains one of `names`; all if none is given.
@@ -53,16 +66,28 @@ impl Rival {
         RIVALS.iter().find(|rival| rival.threads == self.threads).unwrap_or(&RIVALS[0])
     }
 
-    /// Starts it.
-    ///
-    /// # Errors
-    ///
-    /// When it does not start.
-    pub fn start(&self, peer: &Path) -> anyhow::Result<Server> {
-        let mut command = Command::new(peer);
-        command.args(self.arguments);
-        Server::start(command)
+    /// Whether it says anything under this load: a smaller buffer does where more than that is in flight.
+    #[must_use]
+    pub fn takes_part(&self, cell: Cell) -> bool {
+        self.buffer.is_none_or(|buffer| cell.size * cell.depth > buffer)
     }
+
+    /// It, with its binary.
+    #[must_use]
+    pub fn program(&self, peer: &Path) -> Program {
+        let arguments = self.arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Program { name: self.name.to_owned(), path: peer.to_owned(), arguments }
+    }
+}
+
+/// How `program` is run under a tool that makes it many times slower, but not the clock: pollproof's thread that watches
+/// the others would look at the clock many times more often in a request, and take slow threads for stuck ones.
+#[must_use]
+pub fn slowed(mut program: Program) -> Program {
+    if program.arguments.first().is_some_and(|kind| kind.starts_with("pollproof")) {
+        program.arguments.extend(["--takeover".to_owned(), "60".to_owned()]);
+    }
+    program
 }
 
 /// The binary that all of them are.
@@ -71,7 +96,7 @@ impl Rival {
 ///
 /// When it does not build.
 pub fn peer() -> anyhow::Result<std::path::PathBuf> {
-    build("--bin", "peer")
+    build("peer")
 }
 
 /// The middle one, with the least and the largest.
@@ -80,4 +105,26 @@ pub fn median(values: &mut [f64]) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     let (first, last) = (values.first().copied(), values.last().copied());
     (values.get(values.len() / 2).copied().unwrap_or(f64::NAN), first.unwrap_or(f64::NAN), last.unwrap_or(f64::NAN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_buffer_is_compared_where_more_is_in_flight() {
+        let [small, usual] = [RIVALS[5], RIVALS[4]];
+        assert!(small.name.ends_with("16 KiB") && !usual.name.ends_with("16 KiB"));
+        let load = |size, depth| Cell { connections: 1, size, depth };
+        assert!(!small.takes_part(load(1024, 16)) && small.takes_part(load(65_536, 1)));
+        assert!(usual.takes_part(load(64, 1)));
+    }
+
+    #[test]
+    fn everybody_is_compared_with_as_many_threads() {
+        for rival in RIVALS {
+            assert_eq!((rival.bare().threads, rival.bare().arguments[0]), (rival.threads, "bare"));
+        }
+        assert_eq!(RIVALS.iter().filter(|rival| rival.is_measure()).count(), 2);
+    }
 }

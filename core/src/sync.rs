@@ -10,6 +10,7 @@
 //! | `--cfg loom` | loom: every interleaving, C11-style weak reads, data races on [`UnsafeCell`] |
 //! | `--cfg tsan` | `std`, with locks and reference counts that ThreadSanitizer sees through; nightly Rust |
 //! | `--cfg shuttle` | shuttle: sequentially consistent interleavings, DFS, PCT, random |
+//! | `--cfg flags` | `std`, but for the word: plain memory, **unsound**, to measure what its atomics cost |
 //!
 //! In the checked builds each operation can be written down by `record`, behind the checkers' back, so that an
 //! execution can be shown as a timeline.
@@ -41,6 +42,9 @@ pub use self::{
     visible::{Condvar, Mutex, MutexGuard},
 };
 
+#[cfg(all(flags, not(any(loom, shuttle))))]
+mod flags;
+
 #[cfg(loom)]
 pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -56,6 +60,13 @@ pub mod atomic {
     pub use super::recorded::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
     #[cfg(any(loom, shuttle))]
     pub use std::sync::atomic::Ordering;
+
+    /// The word of a connection.
+    #[cfg(not(all(flags, not(any(loom, shuttle)))))]
+    pub use self::AtomicU32 as AtomicWord;
+
+    #[cfg(all(flags, not(any(loom, shuttle))))]
+    pub use super::flags::AtomicWord;
 }
 
 /// Threads that the checkers schedule.

@@ -44,9 +44,10 @@ enum Command {
     },
     /// The tables in VERIFICATION.md, and the committed files behind them.
     Verify(Verify),
-    /// A measurement, on a machine that does nothing else: idle, instructions, pairs, rates, churn.
+    /// A measurement, on a machine that does nothing else: instructions, calls, cost, idle, micro, churn, pairs, rates,
+    /// or all of them.
     Bench {
-        /// Which one: a binary of `benches/`.
+        /// Which one; `help` says more.
         name: String,
         /// Its arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -6,6 +6,7 @@
 
 mod bare;
 mod mio;
+mod monoio;
 mod naive;
 mod pollproof;
 mod smol;
@@ -31,6 +32,8 @@ pub enum Kind {
     Tokio,
     /// smol: async-io and a thread-local executor.
     Smol,
+    /// monoio, on epoll.
+    Monoio,
     /// One polling thread that hands each event to one of two workers: what a literal port does.
     Naive,
 }
@@ -44,6 +47,10 @@ pub struct Options {
     /// Bytes of a buffer, where that is the program's own choice.
     #[arg(long, default_value_t = 64 * 1024)]
     pub buffer: usize,
+    /// Seconds after which a polling thread whose handler does not come back is replaced, where the program does that;
+    /// its own choice if this does not say. The thread that watches looks at the clock as often.
+    #[arg(long)]
+    pub takeover: Option<u64>,
 }
 
 /// Says where it listens, for whoever started it.
@@ -66,6 +73,7 @@ pub fn serve(kind: Kind, address: SocketAddr, options: Options) -> anyhow::Resul
         Kind::Mio => mio::serve(address, options),
         Kind::Tokio => tokio::serve(address, options),
         Kind::Smol => smol::serve(address, options),
+        Kind::Monoio => monoio::serve(address, options),
         Kind::Naive => naive::serve(address, options),
     }
 }

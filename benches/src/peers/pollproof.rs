@@ -1,6 +1,7 @@
 //! This crate.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use pollproof::{Io, Pool, Server};
 
@@ -10,6 +11,9 @@ pub(super) fn serve(address: SocketAddr, options: Options, pool: bool) -> anyhow
     let mut builder = Server::builder().pollers(options.threads);
     if pool {
         builder = builder.runner(Pool::new(2)?);
+    }
+    if let Some(seconds) = options.takeover {
+        builder = builder.takeover(Some(Duration::from_secs(seconds)));
     }
     let server = builder
         .on_request(|io: &mut Io<'_>| {

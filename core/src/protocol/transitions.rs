@@ -9,7 +9,7 @@
 //! `interest` and `trigger`; nothing outside these modules calls a transition.
 
 use super::word::*;
-use crate::sync::atomic::{AtomicU32, Ordering::AcqRel};
+use crate::sync::atomic::{AtomicWord, Ordering::AcqRel};
 use crate::sync::label;
 
 /// The lock bits of one connection, in one atomic word.
@@ -24,7 +24,7 @@ use crate::sync::label;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Word(AtomicU32);
+pub struct Word(AtomicWord);
 
 /// The valid states of SPEC.md, where checking them costs nobody anything.
 #[inline(always)]
@@ -39,7 +39,7 @@ fn check(left_behind: Snapshot) {
 impl Word {
     /// The word of a connection that is born owned. `handler`: an OnConnect or OnRequest is set. (S2)
     pub fn new(handler: bool) -> Self {
-        Self(AtomicU32::new(BORN | if handler { HANDLER } else { 0 }))
+        Self(AtomicWord::new(BORN | if handler { HANDLER } else { 0 }))
     }
 
     #[inline(always)]

@@ -4,8 +4,6 @@
 //! process has more than before is theirs: allocated bytes, as they were asked for, and private pages, with
 //! what the allocator adds. Once with nothing unread, and once with a part of a message on each. The median of
 //! three runs.
-//!
-//! `idle [CONNECTIONS]`: 10,000 by default.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -13,14 +11,64 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pollproof::Connection;
-use pollproof_benches::child::{Server, build, round};
-use pollproof_benches::{MESSAGE, table};
+use serde::{Deserialize, Serialize};
+
+use crate::MESSAGE;
+use crate::child::{Server, build, round};
+use crate::report::Row;
 
 const RUNS: usize = 3;
 /// Long enough that only a hang takes it.
 const LONG: Duration = Duration::from_secs(30);
+
+/// User memory of an idle connection.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// How many connections.
+    #[arg(default_value_t = 10_000)]
+    connections: usize,
+}
+
+/// Bytes per connection: the median of the runs, the least, and the largest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// Connections.
+    pub connections: usize,
+    /// Unread bytes on each.
+    pub unread: usize,
+    /// Allocated, as they were asked for.
+    pub allocated: [f64; 3],
+    /// Private pages, with what the allocator adds.
+    pub private: [f64; 3],
+    /// Of what is allocated, the connection itself.
+    pub connection: usize,
+}
+
+impl Row for Held {
+    const NAME: &'static str = "idle";
+    const TITLE: &'static str = "Bytes of user memory per idle connection, median of three runs";
+    const HEADER: &'static [&'static str] = &[
+        "connections",
+        "unread bytes",
+        "allocated",
+        "min",
+        "max",
+        "private pages",
+        "min",
+        "max",
+        "of it, the connection itself",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = vec![self.connections.to_string(), self.unread.to_string()];
+        cells.extend(self.allocated.iter().chain(&self.private).map(|bytes| format!("{bytes:.1}")));
+        cells.push(self.connection.to_string());
+        cells
+    }
+}
 
 /// What the server says of itself.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,31 +79,32 @@ struct Memory {
     private: f64,
 }
 
-pub(crate) fn main() -> anyhow::Result<()> {
-    let connections: usize = std::env::args().nth(1).map_or(Ok(10_000), |count| count.parse())?;
-    // Both processes need them; the child inherits it.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
-    ensure!(most > connections as u64 + 100, "{connections} connections need more than {most} file descriptors");
-
-    let server = build("--bin", "counted")?;
-    let mut table = table(&["unread bytes", "allocated", "min", "max", "private pages", "min", "max"]);
-    for unread in [0, 100] {
-        let mut runs = Vec::new();
-        for _ in 0..RUNS {
-            runs.push(run(&server, connections, unread)?);
+impl Options {
+    /// Measures.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails, or there are too few file descriptors.
+    pub fn run(&self) -> anyhow::Result<Vec<Held>> {
+        let connections = self.connections;
+        // Both processes need them; the child inherits it.
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+        ensure!(most > connections as u64 + 100, "{connections} connections need more than {most} file descriptors");
+        let server = build("counted")?;
+        let mut rows = Vec::new();
+        for unread in [0, 100] {
+            let runs = (0..RUNS).map(|_| run(&server, connections, unread)).collect::<anyhow::Result<Vec<_>>>()?;
+            let spread = |mut figures: Vec<f64>| {
+                figures.sort_by(f64::total_cmp);
+                [figures[RUNS / 2], figures[0], figures[RUNS - 1]]
+            };
+            let allocated = spread(runs.iter().map(|run| run.0).collect());
+            let private = spread(runs.iter().map(|run| run.1).collect());
+            rows.push(Held { connections, unread, allocated, private, connection: Connection::SIZE });
         }
-        let mut row = vec![unread.to_string()];
-        for figures in [runs.iter().map(|run| run.0).collect::<Vec<_>>(), runs.iter().map(|run| run.1).collect()] {
-            let mut figures = figures;
-            figures.sort_by(f64::total_cmp);
-            row.extend([figures[RUNS / 2], figures[0], figures[RUNS - 1]].map(|bytes| format!("{bytes:.1}")));
-        }
-        table.add_row(row);
+        Ok(rows)
     }
-    println!("Bytes of user memory per idle connection, {connections} connections, median of {RUNS} runs\n\n{table}\n");
-    println!("Of these, the connection itself: {} bytes.", Connection::SIZE);
-    Ok(())
 }
 
 /// Allocated bytes and private bytes per connection.
