@@ -96,7 +96,7 @@ impl Connection {
         let conn = self.conn();
         // Ordering: Relaxed, partner `breaks`: what follows from it is ordered by the word.
         let broken = conn.broken.load(Ordering::Relaxed);
-        let all_sent = conn.is_ended() && conn.output.sent() == conn.output.flushed();
+        let all_sent = conn.is_ended() && conn.output.is_settled();
         broken || conn.word.look().has(EOF | PEER) && !all_sent
     }
 

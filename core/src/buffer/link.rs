@@ -97,22 +97,6 @@ impl<T> Link<T> {
         place.store(node, Ordering::Release);
     }
 
-    /// Whether there is nothing to pop now.
-    ///
-    /// # Safety
-    ///
-    /// As for [`pop`](Self::pop).
-    #[inline]
-    pub unsafe fn is_empty(&self) -> bool {
-        // Safety: `head` is the consumer's, which the caller is.
-        let emptied = self.head.with(|head| unsafe { *head });
-        // Safety: as in `pop`.
-        let place = if emptied.is_null() { &self.first } else { unsafe { &(*emptied).next } };
-        // Ordering: Relaxed, partner the store in `push`: whoever finds a value pops it, which acquires it. A caller
-        // that is the producer as well sees everything that was pushed before it was.
-        place.load(Ordering::Relaxed).is_null()
-    }
-
     /// Takes the oldest value; `None` if there is none. Never blocks.
     ///
     /// # Safety

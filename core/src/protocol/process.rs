@@ -85,11 +85,10 @@ enum Turn {
 /// owner found after it took `TASK`. (S1, N1, N2, C4)
 #[inline(always)]
 pub fn run<E: Effects + ?Sized>(fx: &E, at: Snapshot) {
-    let next = Next { at, called: false, unpaced: false };
     if at.any(PENDING | FRESH | CLOSING | SHUTDOWN | FULL) {
-        return fx.apart(move |fx| run_on(fx, leave_section(fx, drain_on(fx, next))));
+        return fx.apart(move |fx| run_on(fx, Some(at)));
     }
-    match call_if_due(fx, next, false, false) {
+    match call_if_due(fx, Next::first(at), false, false) {
         Turn::Through => {
             let found = fx.word().release();
             if found.any(PENDING | CLOSING | SHUTDOWN) {
@@ -106,7 +105,7 @@ pub fn run<E: Effects + ?Sized>(fx: &E, at: Snapshot) {
 #[inline(never)]
 fn run_on<E: Effects + ?Sized>(fx: &E, mut next: Option<Snapshot>) {
     while let Some(at) = next {
-        next = leave_section(fx, drain_on(fx, Next { at, called: false, unpaced: false }));
+        next = leave_section(fx, drain_on(fx, Next::first(at)));
     }
 }
 
@@ -158,6 +157,12 @@ struct Next {
     called: bool,
     /// It is called though the output is high: nobody would say when that has drained. (O6)
     unpaced: bool,
+}
+
+impl Next {
+    fn first(at: Snapshot) -> Self {
+        Self { at, called: false, unpaced: false }
+    }
 }
 
 /// Calls OnRequest while it is due. (S4)

@@ -21,6 +21,12 @@ pub(super) struct Writing<'a, O>(pub(super) Fx<'a, O>);
 
 impl<O: Out> Writing<'_, O> {
     #[inline(always)]
+    fn write(&self, bytes: &[u8]) -> super::sys::Result<usize> {
+        // Safety: OUT is a hold, and was taken of a connection that did not end.
+        unsafe { self.0.held_fd(|fd| self.0.conn.server.sys.write(fd, bytes)) }
+    }
+
+    #[inline(always)]
     fn wrote(&self, result: super::sys::Result<usize>) -> Option<usize> {
         match result {
             Ok(count) => {
@@ -52,14 +58,12 @@ impl<O> Fx<'_, O> {
 impl<O: Out> Write for Writing<'_, O> {
     #[inline(always)]
     fn run(&mut self, bytes: &[u8]) -> Option<usize> {
-        // Safety: OUT is a hold, and was taken of a connection that did not end.
-        self.wrote(unsafe { self.0.held_fd(|fd| self.0.conn.server.sys.write(fd, bytes)) })
+        self.wrote(self.write(bytes))
     }
 
     #[inline(always)]
     fn all(&mut self, bytes: &[u8]) -> Result<(), Option<usize>> {
-        // Safety: as in `run`.
-        match unsafe { self.0.held_fd(|fd| self.0.conn.server.sys.write(fd, bytes)) } {
+        match self.write(bytes) {
             Ok(count) if count == bytes.len() => {
                 self.0.conn.server.counters.written(self.0.conn.place.home(), count);
                 Ok(())

@@ -193,27 +193,21 @@ fn known(errno: rustix::io::Errno) -> Errno {
 /// After a read that failed: again, if a signal interrupted it.
 #[cold]
 #[inline(never)]
-fn read_again(fd: &OwnedFd, into: &mut [u8], mut errno: rustix::io::Errno) -> Result<usize> {
-    while errno == rustix::io::Errno::INTR {
-        match rustix::net::recv(fd, &mut *into, RecvFlags::empty()) {
-            Ok((count, _)) => return Ok(count),
-            Err(again) => errno = again,
-        }
+fn read_again(fd: &OwnedFd, into: &mut [u8], errno: rustix::io::Errno) -> Result<usize> {
+    if errno != rustix::io::Errno::INTR {
+        return Err(known(errno));
     }
-    Err(known(errno))
+    restart(|| rustix::net::recv(fd, &mut *into, RecvFlags::empty()).map(|(count, _)| count).map_err(known))
 }
 
 /// After a write that failed: again, if a signal interrupted it.
 #[cold]
 #[inline(never)]
-fn write_again(fd: &OwnedFd, from: &[u8], mut errno: rustix::io::Errno) -> Result<usize> {
-    while errno == rustix::io::Errno::INTR {
-        match rustix::net::send(fd, from, SendFlags::NOSIGNAL) {
-            Ok(count) => return Ok(count),
-            Err(again) => errno = again,
-        }
+fn write_again(fd: &OwnedFd, from: &[u8], errno: rustix::io::Errno) -> Result<usize> {
+    if errno != rustix::io::Errno::INTR {
+        return Err(known(errno));
     }
-    Err(known(errno))
+    restart(|| rustix::net::send(fd, from, SendFlags::NOSIGNAL).map_err(known))
 }
 
 #[inline(always)]
