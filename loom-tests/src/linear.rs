@@ -81,16 +81,12 @@ impl<S: Sequential> History<S> {
     /// tell.
     pub fn answers(&self) -> String {
         let events = self.events();
-        let mut answers = Vec::new();
-        for event in events.iter() {
-            if let Event::Called(id, call) = event {
-                let answer = events.iter().find_map(|other| match other {
-                    Event::Answered(of, answer) if of == id => Some(answer),
-                    _ => None,
-                });
-                answers.push(answer.map_or_else(|| format!("{call:?}"), |answer| format!("{call:?} = {answer:?}")));
-            }
-        }
+        let calls = calls(&events);
+        let answered = |call: &Call<'_, S>| match call.ended {
+            Some((_, answer)) => format!("{:?} = {answer:?}", call.call),
+            None => format!("{:?}", call.call),
+        };
+        let mut answers: Vec<String> = calls.iter().map(answered).collect();
         answers.sort();
         answers.join(", ")
     }
@@ -102,17 +98,7 @@ impl<S: Sequential> History<S> {
     /// The history, if there is no such order.
     pub fn order(&self, object: S) -> Result<String, String> {
         let events = self.events();
-        let mut calls: Vec<Call<'_, S>> = Vec::new();
-        for (time, event) in events.iter().enumerate() {
-            match event {
-                Event::Called(id, call) => calls.push(Call { id: *id, call, begun: time, ended: None }),
-                Event::Answered(id, answer) => {
-                    if let Some(call) = calls.iter_mut().find(|call| call.id == *id) {
-                        call.ended = Some((time, answer));
-                    }
-                }
-            }
-        }
+        let mut calls = calls(&events);
         let mut order = Vec::new();
         if explain(&object, &mut calls, &mut order) {
             return Ok(order.join(", "));
@@ -122,7 +108,23 @@ impl<S: Sequential> History<S> {
     }
 }
 
-/// A call that has no place in the order yet.
+/// The calls of a history, in the order in which they began.
+fn calls<S: Sequential>(events: &[Event<S>]) -> Vec<Call<'_, S>> {
+    let mut calls: Vec<Call<'_, S>> = Vec::new();
+    for (time, event) in events.iter().enumerate() {
+        match event {
+            Event::Called(id, call) => calls.push(Call { id: *id, call, begun: time, ended: None }),
+            Event::Answered(id, answer) => {
+                if let Some(call) = calls.iter_mut().find(|call| call.id == *id) {
+                    call.ended = Some((time, answer));
+                }
+            }
+        }
+    }
+    calls
+}
+
+/// A call, and when it began and ended.
 struct Call<'a, S: Sequential> {
     id: usize,
     call: &'a S::Call,

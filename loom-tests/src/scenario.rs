@@ -4,6 +4,7 @@
 
 use pollproof::sync::thread;
 
+use crate::Shared;
 use crate::recording;
 
 /// Which runner the serial section of a scenario uses.
@@ -111,6 +112,15 @@ pub fn models(scenarios: impl IntoIterator<Item = &'static Scenario>) -> Vec<Mod
 
 /// A part of a race, run by a thread of its own.
 pub type Role = Box<dyn FnOnce() + Send + 'static>;
+
+/// A role that has `object`.
+pub fn role<T>(object: &Shared<T>, part: impl FnOnce(&T) + Send + 'static) -> Role
+where
+    Shared<T>: Send,
+{
+    let object = object.clone();
+    Box::new(move || part(&object))
+}
 
 /// What the harness hands to one execution of a scenario's body.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use pollproof::protocol::gate::Gate;
 use pollproof::sync::{Condvar, Mutex, UnsafeCell, lock};
 
 use crate::scenario::Runner::Inline;
-use crate::scenario::{Role, Scenario, Setup};
+use crate::scenario::{Scenario, Setup, role};
 use crate::{Shared, share};
 
 /// A server with a gate: what an end leaves behind for the acceptor, and how it wakes it.
@@ -73,11 +73,6 @@ impl Server {
         *lock(&self.outcome) += how;
         *lock(&self.outcome) += ", ";
     }
-}
-
-fn role(server: &Shared<Server>, act: fn(&Server)) -> Role {
-    let server = server.clone();
-    Box::new(move || act(&server))
 }
 
 fn outcome(server: &Server) -> String {

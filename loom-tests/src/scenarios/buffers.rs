@@ -8,7 +8,7 @@ use pollproof::sync::UnsafeCell;
 use pollproof::sync::atomic::{AtomicU32, Ordering};
 
 use crate::scenario::Runner::Inline;
-use crate::scenario::{Role, Scenario};
+use crate::scenario::{Role, Scenario, role};
 use crate::{Shared, share};
 
 /// The consumer's end is owned, as by `TASK`.
@@ -123,12 +123,6 @@ impl Queue {
         self.word.fetch_and(!READING, Ordering::AcqRel);
         true
     }
-}
-
-/// A role that has the queue.
-fn role(queue: &Shared<Queue>, part: impl FnOnce(&Queue) + Send + 'static) -> Role {
-    let queue = queue.clone();
-    Box::new(move || part(&queue))
 }
 
 /// A value that says when it is dropped.

@@ -10,7 +10,7 @@ use pollproof::protocol::trigger::{Ticket, Trigger, Wake};
 
 use crate::linear::{History, Sequential};
 use crate::scenario::Runner::Inline;
-use crate::scenario::{Role, Scenario};
+use crate::scenario::{Scenario, role};
 use crate::{Shared, share};
 
 /// A list of close callbacks: `None` once it is sealed.
@@ -190,15 +190,6 @@ fn explained<S: Sequential>(history: &History<S>, object: S) -> String {
         panic!("{history}");
     }
     history.answers()
-}
-
-/// A role that has `object`.
-fn role<T: Send + Sync>(object: &Shared<T>, part: impl FnOnce(&T) + Send + 'static) -> Role
-where
-    Shared<T>: Send,
-{
-    let object = object.clone();
-    Box::new(move || part(&object))
 }
 
 /// The scenarios of this chapter.

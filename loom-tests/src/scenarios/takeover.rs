@@ -10,7 +10,7 @@ use pollproof::sync::{Arc, Condvar, MutexGuard};
 
 use crate::rig::{User, World};
 use crate::scenario::Runner::Inline;
-use crate::scenario::{Role, Scenario};
+use crate::scenario::{Role, Scenario, role};
 use crate::{Shared, share};
 
 /// The crew of one loop, and what a scenario notes about it.
@@ -74,12 +74,6 @@ impl Loop {
         assert_eq!(lead.is_over(), ended != Succession::NoSpare, "{ended:?}");
         ended
     }
-}
-
-/// A role of a loop.
-fn role(this: &Shared<Loop>, act: impl FnOnce(&Loop) + Send + 'static) -> Role {
-    let this = this.clone();
-    Box::new(move || act(&this))
 }
 
 /// The role of a thread that comes back from a lead that is over.
