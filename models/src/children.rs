@@ -15,9 +15,11 @@ use loom_tests::timeline::Timeline;
 use serde::de::DeserializeOwned;
 
 use crate::graph::Graph;
-use crate::race::{Race, Variant};
+use crate::race::{Checkers, Race, Variant};
 use crate::report::{Broken, Failure, Finding, Turn};
 
+/// loom's bounds are tried up to this for what is to break.
+const LARGEST: u8 = 4;
 /// A child that takes more processor time hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 /// So does one that takes none for so long.
@@ -146,6 +148,15 @@ impl Children {
         let binary = self.loom.as_ref().context("the loom build is not there")?;
         let mut child = self.explore(binary, "loom", race, variant);
         said(child.args([&bound.to_string(), order.name()]), limit)
+    }
+
+    /// How the variant breaks, by the checker that shows it.
+    ///
+    /// # Errors
+    ///
+    /// When a child says nothing.
+    pub fn breaking(&self, race: &Race, variant: &Variant) -> anyhow::Result<Finding> {
+        if variant.by == Checkers::Loom { self.loom_find(race, variant, LARGEST) } else { self.find(race, variant) }
     }
 
     /// Raises loom's preemption bound from 0 until the variant breaks, up to `most`.

@@ -33,6 +33,11 @@ pub struct Minimal {
 }
 
 impl Minimal {
+    /// What `minimal` has dropped; nothing where there is none.
+    pub fn dropped_of(minimal: Option<&Self>) -> &[String] {
+        minimal.map_or(&[], |minimal| &minimal.dropped)
+    }
+
     /// In a sentence or two.
     pub fn words(&self) -> String {
         let mut words = match self.dropped.as_slice() {

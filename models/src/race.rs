@@ -207,8 +207,7 @@ impl Stage {
     }
 
     /// Lets `roles` race, each on a thread of its own, and waits for all of them. A role that is dropped is not
-    /// spawned. What came before is the set-up, and
-    /// what comes after the judgement: neither is part of the timeline.
+    /// spawned. What came before is the set-up, and what comes after the judgement: neither is part of the timeline.
     ///
     /// # Panics
     ///

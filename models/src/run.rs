@@ -20,8 +20,6 @@ use crate::show::bar;
 const CHOOSE: Duration = Duration::from_secs(8);
 /// And where it is chosen already.
 const AGAIN: Duration = Duration::from_secs(120);
-/// loom's bounds are tried up to this for what is to break.
-const LARGEST: u8 = 4;
 
 /// A variant of a race.
 #[derive(Clone, Copy, Debug)]
@@ -162,12 +160,7 @@ fn explore(children: &Children, known: Option<&Count>, verdict: &mut Verdict) ->
     let Case { race, variant } = verdict.case;
     match variant.expect {
         Expect::Breaks { .. } => {
-            let found = if variant.by == Checkers::Loom {
-                children.loom_find(race, variant, LARGEST)?
-            } else {
-                children.find(race, variant)?
-            };
-            must_break(found, verdict);
+            must_break(children.breaking(race, variant)?, verdict);
         }
         Expect::Holds => {
             if variant.by != Checkers::Loom {

@@ -158,13 +158,8 @@ pub fn show(out: &mut impl Write, children: &Children, race: &'static Race, colo
             continue;
         };
         let minimal = counts.get(&Case { race, variant }.id()).and_then(|count| count.minimal.as_ref());
-        fewer = children.without(minimal.map_or(&[], |minimal| &minimal.dropped));
-        let found = if variant.by == Checkers::Loom {
-            fewer.loom_find(race, variant, 4)?
-        } else {
-            fewer.find(race, variant)?
-        };
-        match found {
+        fewer = children.without(Minimal::dropped_of(minimal));
+        match fewer.breaking(race, variant)? {
             Finding::Breaks(broken) => {
                 let bound = Bound::Preemptions(broken.bound);
                 let preemptions = match broken.bound {

@@ -17,8 +17,10 @@ use loom_tests::timeline::Timeline;
 
 use crate::children::Children;
 use crate::committed::{Count, Counts};
+use crate::minimal::Minimal;
 use crate::race::{Checkers, Expect, Race, Variant};
 use crate::report::{Finding, Turn};
+use crate::run::Case;
 use crate::show::bar;
 
 /// What one page's graphs may weigh together, in bytes.
@@ -73,19 +75,14 @@ fn tell(children: &Children, race: &'static Race, counts: &Counts) -> anyhow::Re
     let mut told = Vec::new();
     for variant in race.variants {
         let breaks = matches!(variant.expect, Expect::Breaks { .. });
-        let count = counts.get(&format!("{}/{}", race.name, variant.name)).cloned();
+        let count = counts.get(&Case { race, variant }.id()).cloned();
         let mut timeline = None;
         let mut broke = false;
         let mut bound = None;
         if breaks {
             let minimal = count.as_ref().and_then(|count| count.minimal.as_ref());
-            fewer = children.without(minimal.map_or(&[], |minimal| &minimal.dropped));
-            let found = if variant.by == Checkers::Loom {
-                fewer.loom_find(race, variant, 4)?
-            } else {
-                fewer.find(race, variant)?
-            };
-            if let Finding::Breaks(broken) = found {
+            fewer = children.without(Minimal::dropped_of(minimal));
+            if let Finding::Breaks(broken) = fewer.breaking(race, variant)? {
                 turns = Turn::all_of(&broken.timeline);
                 timeline = Some(broken.timeline);
                 broke = true;
