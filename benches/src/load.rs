@@ -1,8 +1,9 @@
 //! The generator: one epoll, a closed loop with a number of messages in flight on each connection, every byte compared.
 //!
-//! For: driving one server, or several at the same moment, from one thread. What was asked for in a slice of time is
-//! waited for, so that its cost is that of these messages and of no others, however many fit into the sockets. A machine that drifts drifts for all of
-//! them, so that what is measured side by side can be compared where what is measured in turn cannot.
+//! For: driving one server, or several at the same moment, from one thread. A machine that drifts drifts for all of
+//! them, so that what is measured side by side can be compared where what is measured in turn cannot. What was asked
+//! for in a slice of time is waited for, so that its cost is that of these messages and of no others, however many fit
+//! into the sockets.
 //! Not for: opening and closing (`churn`).
 
 use std::collections::VecDeque;

@@ -10,6 +10,7 @@ use comfy_table::Table;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::load::Cell;
 use crate::table;
 
 /// A row of a measurement.
@@ -23,6 +24,12 @@ pub trait Row: Serialize + DeserializeOwned {
 
     /// The row, column by column.
     fn cells(&self) -> Vec<String>;
+}
+
+/// A row of one server under one load.
+pub trait Loaded: Row {
+    /// The two.
+    fn of(&self) -> (&str, Cell);
 }
 
 /// Where it was measured.
@@ -79,6 +86,13 @@ pub const ELSEWHERE: &str = "POLLPROOF_RESULTS";
 pub fn folder() -> PathBuf {
     let kept = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
     std::env::var_os(ELSEWHERE).map_or_else(kept, PathBuf::from)
+}
+
+impl<R: Loaded> Report<R> {
+    /// The row of `server` under this load.
+    pub fn at(&self, server: &str, cell: Cell) -> Option<&R> {
+        self.rows.iter().find(|row| row.of() == (server, cell))
+    }
 }
 
 impl<R: Row> Report<R> {

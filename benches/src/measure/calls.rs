@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::instructions::CELLS;
 use crate::count::{Requests, calls, require};
 use crate::load::Cell;
-use crate::report::Row;
+use crate::report::{Loaded, Row};
 use crate::rivals::{peer, select, slowed};
 
 /// System calls per request, by strace.
@@ -42,6 +42,12 @@ impl Row for Called {
     fn cells(&self) -> Vec<String> {
         let Self { server, cell, all, serving } = self;
         vec![server.clone(), cell.to_string(), format!("{all:.3}"), format!("{serving:.3}")]
+    }
+}
+
+impl Loaded for Called {
+    fn of(&self) -> (&str, Cell) {
+        (&self.server, self.cell)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::child::Program;
 use crate::count::{Requests, instructions, require};
 use crate::load::Cell;
-use crate::report::Row;
+use crate::report::{Loaded, Row};
 use crate::rivals::{peer, select, slowed};
 
 /// User instructions per request, by callgrind.
@@ -38,11 +38,17 @@ pub struct Counted {
 impl Row for Counted {
     const NAME: &'static str = "instructions";
     const TITLE: &'static str = "User instructions per request, by callgrind";
-    const HEADER: &'static [&'static str] = &["server", "connections x bytes x depth", "all threads", "busiest thread"];
+    const HEADER: &'static [&'static str] = &["server", "connections x bytes x depth", "all threads"];
 
     fn cells(&self) -> Vec<String> {
         let Self { server, cell, all } = self;
         vec![server.clone(), cell.to_string(), format!("{all:.1}")]
+    }
+}
+
+impl Loaded for Counted {
+    fn of(&self) -> (&str, Cell) {
+        (&self.server, self.cell)
     }
 }
 

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::load::Grid;
+
 /// How long something is measured, again and again.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Slices {
@@ -25,6 +27,19 @@ pub struct Slices {
     /// Length of a slice, in milliseconds. What is in flight at its end is waited for.
     #[arg(long, default_value_t = 300)]
     pub millis: u64,
+}
+
+/// Which servers are driven, how long, and under which loads.
+#[derive(Args, Debug)]
+pub struct Loads {
+    /// Servers whose name contains one of these; all if none is given.
+    pub names: Vec<String>,
+    /// How long.
+    #[command(flatten)]
+    pub slices: Slices,
+    /// The loads.
+    #[command(flatten)]
+    pub grid: Grid,
 }
 
 impl Slices {

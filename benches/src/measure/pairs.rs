@@ -8,21 +8,17 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::Slices;
-use crate::load::{Cell, Grid, Load};
+use super::Loads;
+use crate::load::{Cell, Load};
 use crate::pair::{Pair, Ratio};
-use crate::report::Row;
+use crate::report::{Loaded, Row};
 use crate::rivals::{peer, select};
 
 /// Processor time per request, beside a bare epoll loop.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Servers whose name contains one of these; all if none is given.
-    names: Vec<String>,
     #[command(flatten)]
-    slices: Slices,
-    #[command(flatten)]
-    grid: Grid,
+    loads: Loads,
 }
 
 /// One load on one server and on the bare loop.
@@ -49,6 +45,12 @@ impl Row for Paired {
     }
 }
 
+impl Loaded for Paired {
+    fn of(&self) -> (&str, Cell) {
+        (&self.server, self.cell)
+    }
+}
+
 impl Options {
     /// Measures.
     ///
@@ -56,13 +58,14 @@ impl Options {
     ///
     /// When a server fails.
     pub fn run(&self) -> anyhow::Result<Vec<Paired>> {
+        let Loads { names, slices, grid } = &self.loads;
         let peer = peer()?;
         let mut rows = Vec::new();
-        for cell in self.grid.cells() {
-            let wanted = select(&self.names).into_iter().filter(|rival| !rival.is_measure() && rival.takes_part(cell));
+        for cell in grid.cells() {
+            let wanted = select(names).into_iter().filter(|rival| !rival.is_measure() && rival.takes_part(cell));
             for rival in wanted {
                 let pair = Pair::start(&rival.bare().program(&peer), &rival.program(&peer))?;
-                let time = Load::pair(pair, cell, self.slices)?;
+                let time = Load::pair(pair, cell, *slices)?;
                 eprintln!("{cell}: {}: {:.3}", rival.name, time.ratio);
                 rows.push(Paired { server: rival.name.to_owned(), cell, time });
             }

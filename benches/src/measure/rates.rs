@@ -10,21 +10,17 @@ use clap::Args;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::Slices;
+use super::{Loads, Slices};
 use crate::child::Server;
-use crate::load::{Cell, Grid, Load};
-use crate::report::Row;
+use crate::load::{Cell, Load};
+use crate::report::{Loaded, Row};
 use crate::rivals::{Rival, median, peer, select};
 
 /// Requests per second, and latency.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Servers whose name contains one of these; all if none is given.
-    names: Vec<String>,
     #[command(flatten)]
-    slices: Slices,
-    #[command(flatten)]
-    grid: Grid,
+    loads: Loads,
 }
 
 /// One load on one server.
@@ -64,6 +60,12 @@ impl Row for Rated {
     }
 }
 
+impl Loaded for Rated {
+    fn of(&self) -> (&str, Cell) {
+        (&self.server, self.cell)
+    }
+}
+
 impl Options {
     /// Measures.
     ///
@@ -71,11 +73,12 @@ impl Options {
     ///
     /// When a server fails.
     pub fn run(&self) -> anyhow::Result<Vec<Rated>> {
+        let Loads { names, slices, grid } = &self.loads;
         let peer = peer()?;
         let mut all = Vec::new();
-        for cell in self.grid.cells() {
-            let wanted: Vec<_> = select(&self.names).into_iter().filter(|rival| rival.takes_part(cell)).collect();
-            for (rival, mut rates, latency) in interleaved(&peer, &wanted, cell, self.slices)? {
+        for cell in grid.cells() {
+            let wanted: Vec<_> = select(names).into_iter().filter(|rival| rival.takes_part(cell)).collect();
+            for (rival, mut rates, latency) in interleaved(&peer, &wanted, cell, *slices)? {
                 let (rate, least, most) = median(&mut rates);
                 let micros = |quantile| latency.value_at_quantile(quantile) as f64 / 1e3;
                 let (p50_us, p99_us, p999_us) = (micros(0.5), micros(0.99), micros(0.999));

@@ -7,7 +7,6 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::Kept;
 use crate::load::Cell;
-use crate::measure::rates::Rated;
 use crate::rivals::{RIVALS, Rival};
 
 /// A plot, and the file that it becomes.
@@ -56,10 +55,8 @@ pub(super) fn all(kept: &Kept) -> anyhow::Result<Vec<Plot>> {
             Ok(())
         };
         if let Some(report) = &kept.pairs {
-            let dot = |server: &str, cell| {
-                let row = report.rows.iter().find(|row| row.server == server && row.cell == cell)?;
-                Some((row.time.ratio, row.time.least, row.time.most))
-            };
+            let dot =
+                |server: &str, cell| report.at(server, cell).map(|row| (row.time.ratio, row.time.least, row.time.most));
             let picture = Picture {
                 title: &format!("Processor time per request, {suffix}"),
                 axis: "x bare, at the same moment",
@@ -71,14 +68,12 @@ pub(super) fn all(kept: &Kept) -> anyhow::Result<Vec<Plot>> {
             add("pairs", picture)?;
         }
         if let Some(report) = &kept.rates {
-            let row =
-                |server: &str, cell| report.rows.iter().find(|row: &&Rated| row.server == server && row.cell == cell);
             let bare = RIVALS.iter().find(|rival| rival.threads == threads).map_or("", |rival| rival.name);
             let rate = |server: &str, cell| {
-                let (row, bare) = (row(server, cell)?, row(bare, cell)?);
+                let (row, bare) = (report.at(server, cell)?, report.at(bare, cell)?);
                 Some((row.rate / bare.rate, row.least / bare.rate, row.most / bare.rate))
             };
-            let late = |server: &str, cell| row(server, cell).map(|row| (row.p99_us, row.p50_us, row.p99_us));
+            let late = |server: &str, cell| report.at(server, cell).map(|row| (row.p99_us, row.p50_us, row.p99_us));
             let picture = Picture {
                 title: &format!("Requests per second, {suffix}"),
                 axis: "x bare",

@@ -58,30 +58,21 @@ pub(super) fn of(kept: &Kept) -> String {
 fn columns(kept: &Kept) -> Vec<Column<'_>> {
     let mut columns: Vec<Column<'_>> = Vec::new();
     if let Some(report) = &kept.instructions {
-        let of = |server: &str, cell: Cell| {
-            let row = report.rows.iter().find(|row| row.server == server && row.cell == cell)?;
-            Some(format!("{:.0}", row.all))
-        };
+        let of = |server: &str, cell| report.at(server, cell).map(|row| format!("{:.0}", row.all));
         columns.push((
             "user instructions, 1 / 64 conn.",
             Box::new(move |server| both(of(server, load(1, 1024)), of(server, load(64, 1024)))),
         ));
     }
     if let Some(report) = &kept.calls {
-        let of = |server: &str, cell: Cell| {
-            let row = report.rows.iter().find(|row| row.server == server && row.cell == cell)?;
-            Some(format!("{:.2}", row.serving))
-        };
+        let of = |server: &str, cell| report.at(server, cell).map(|row| format!("{:.2}", row.serving));
         columns.push((
             "system calls, 1 / 64 conn.",
             Box::new(move |server| both(of(server, load(1, 1024)), of(server, load(64, 1024)))),
         ));
     }
     if let Some(report) = &kept.pairs {
-        let of = |server: &str, cell: Cell| {
-            let row = report.rows.iter().find(|row| row.server == server && row.cell == cell)?;
-            Some(format!("{:.2}", row.time.ratio))
-        };
+        let of = |server: &str, cell| report.at(server, cell).map(|row| format!("{:.2}", row.time.ratio));
         let small = move |server: &str| {
             both(both(of(server, load(1, 1024)), of(server, load(64, 1024))), of(server, load(1_000, 1024)))
         };
@@ -101,7 +92,7 @@ fn columns(kept: &Kept) -> Vec<Column<'_>> {
         ));
     }
     if let Some(report) = &kept.rates {
-        let row = |server: &str| report.rows.iter().find(|row| row.server == server && row.cell == load(64, 1024));
+        let row = |server: &str| report.at(server, load(64, 1024));
         columns.push(("requests/s, 64 conn.", Box::new(move |server| Some(format!("{:.0}", row(server)?.rate)))));
         columns.push(("p99, us", Box::new(move |server| Some(format!("{:.0}", row(server)?.p99_us)))));
     }
