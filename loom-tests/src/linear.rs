@@ -6,7 +6,9 @@
 //! of Wing and Gong. Not for: long histories, the search is exponential.
 
 use std::fmt::Debug;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::share::{Unseen, UnseenGuard};
 
 /// An object as its specification has it: one call at a time.
 pub trait Sequential: Clone {
@@ -51,11 +53,11 @@ enum Event<S: Sequential> {
 /// history.call((), || 1);
 /// assert!(history.order(Counter(0)).is_err(), "two calls found the same");
 /// ```
-pub struct History<S: Sequential>(Mutex<Vec<Event<S>>>);
+pub struct History<S: Sequential>(Unseen<Vec<Event<S>>>);
 
 impl<S: Sequential> Default for History<S> {
     fn default() -> Self {
-        Self(Mutex::new(Vec::new()))
+        Self(Unseen::new(Vec::new()))
     }
 }
 
@@ -73,7 +75,7 @@ impl<S: Sequential> History<S> {
         answer
     }
 
-    fn events(&self) -> MutexGuard<'_, Vec<Event<S>>> {
+    fn events(&self) -> UnseenGuard<'_, Vec<Event<S>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -5,6 +5,12 @@
 
 use std::ops::Deref;
 
+// A lock that the checkers do not see; ThreadSanitizer, which cannot look into std's, gets one that it sees.
+#[cfg(tsan)]
+pub(crate) use pollproof::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
+#[cfg(not(tsan))]
+pub(crate) use std::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
+
 /// A handle to shared state: the facade's `Arc` under loom (which reports it if it leaks) and under
 /// shuttle; a leaked reference on plain threads, because ThreadSanitizer without an instrumented `std`
 /// raises false alarms on the last drop of a `std::sync::Arc`.

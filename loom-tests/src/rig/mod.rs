@@ -21,12 +21,6 @@ mod user;
 mod verify;
 mod waits;
 
-// A lock that the checkers do not see; ThreadSanitizer, which cannot look into std's, gets one that it sees.
-#[cfg(tsan)]
-use pollproof::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
-#[cfg(not(tsan))]
-use std::sync::{Mutex as Unseen, MutexGuard as UnseenGuard};
-
 use pollproof::protocol::close_list::CloseList;
 use pollproof::protocol::progress::Progress;
 use pollproof::protocol::slot::Slot;
@@ -39,6 +33,7 @@ use pollproof::sync::{Mutex, UnsafeCell};
 
 use crate::recording::{self, Shown};
 use crate::scenario::{Runner, Setup};
+use crate::share::{Unseen, UnseenGuard};
 use crate::{Shared, share};
 use kernel::Kernel;
 use takeover::Gate;
