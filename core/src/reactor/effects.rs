@@ -262,11 +262,12 @@ impl<O: Out> Effects for Fx<'_, O> {
                 return Input::Gone;
             }
         };
+        self.state.took.set(count as u32);
         self.conn.server.counters.read(self.conn.place.home(), count);
         // Safety: `owner` says that TASK is held too.
         if owner && unsafe { inbox.is_drained() } {
             inbox.count(count);
-            self.state.view.set(count);
+            self.state.view.set(count as u32);
         } else {
             // Safety: READING.
             unsafe { inbox.deliver(view::keep(block, 0..count)) };

@@ -16,6 +16,7 @@ use nix::errno::Errno;
 
 use super::sys::Sys;
 use super::threads;
+use crate::buffer::block::SIZE;
 use crate::buffer::gather::Gather;
 use crate::buffer::view::{self, OwnBlock, View};
 use crate::connection::{Conn, Connection};
@@ -46,7 +47,9 @@ impl Local {
 #[derive(Default)]
 pub(crate) struct State {
     /// How much of the thread's block is unread input of this connection; under `TASK`.
-    pub(super) view: Cell<usize>,
+    pub(super) view: Cell<u32>,
+    /// How many bytes the last read took.
+    pub(super) took: Cell<u32>,
     /// A write failed in this step.
     pub(super) failed: Cell<bool>,
     /// How many times the drain of this step might have been passed on.
@@ -56,6 +59,12 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Whether the last read of this step filled the thread's whole block, so that there is more, most likely.
+    #[inline(always)]
+    pub(super) fn filled(&self) -> bool {
+        self.took.get() == SIZE as u32
+    }
+
     /// At the beginning of a step.
     #[inline]
     pub(crate) fn new() -> Self {
@@ -211,7 +220,7 @@ impl<'a, O> Fx<'a, O> {
     /// Under `TASK`.
     #[cold]
     pub(super) unsafe fn spill(&self) {
-        let (Some(local), count) = (self.local, self.state.view.take()) else { return };
+        let (Some(local), count) = (self.local, self.state.view.take() as usize) else { return };
         // Safety: TASK, by the caller's promise; and no handler runs, so there is no view.
         unsafe { self.conn.input.own().chunks.push(view::keep(local.block.block(), 0..count)) };
     }
@@ -222,7 +231,7 @@ impl<'a, O> Fx<'a, O> {
         // Safety: called under TASK, and until the handler returns nobody else on this thread comes here: the
         // protocol looks at the input before and after, not during its call.
         let own = unsafe { self.conn.input.own() };
-        let view = self.state.view.take();
+        let view = self.state.view.take() as usize;
         if view == 0 {
             // Safety: TASK.
             unsafe { self.conn.input.collect(own) };

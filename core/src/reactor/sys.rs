@@ -283,7 +283,8 @@ impl Sys for NixSys {
     #[inline(always)]
     fn read(&self, fd: &OwnedFd, into: &mut [u8]) -> Result<usize> {
         match rustix::net::recv(fd, &mut *into, RecvFlags::empty()) {
-            Ok((count, _)) => Ok(count),
+            // Its true length, which without `MSG_TRUNC` is no more than there is room for.
+            Ok((_, count)) => Ok(count),
             Err(errno) => read_again(fd, into, errno),
         }
     }
