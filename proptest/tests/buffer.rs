@@ -1,14 +1,18 @@
-//! The buffers against plain vectors: any sequence of calls, byte for byte.
+//! What gathers output, what reads input, and the link between two threads, against plain vectors: any sequence of
+//! calls, byte for byte.
 //!
-//! Not here: how much memory they take (`core/tests/buffer_memory.rs`), and two threads (`loom-tests`).
+//! Not here: the queue of chunks (`chunks.rs`), how much memory they take (`core/tests/buffer_memory.rs`), and two threads (`loom-tests`).
 #![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::disallowed_types, reason = "the strategies of proptest are built from them; nothing here is explored")]
+
+mod bytes_made;
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use bytes_made::{Amount, Source, amount, joined, size};
 use pollproof::buffer::block::{ReadBlock, SIZE};
 use pollproof::buffer::chunks::{Chunks, LARGE, RUNS, Slices};
 use pollproof::buffer::gather::{Gather, LEAST_SPARE, TooMuch};
@@ -17,160 +21,6 @@ use proptest::prelude::*;
 
 fn config() -> ProptestConfig {
     ProptestConfig { cases: 20_000, ..ProptestConfig::default() }
-}
-
-/// Sizes around everything that the buffers decide by size: mostly small ones, so that there are many runs.
-fn size() -> impl Strategy<Value = usize> {
-    prop_oneof![
-        8 => 0..64_usize,
-        2 => 0..3_000_usize,
-        3 => 4_090..4_100_usize,
-        1 => 60_000..70_000_usize,
-    ]
-}
-
-/// How much of something: a size, or a part of what is there, which can be a little too much.
-#[derive(Clone, Copy, Debug)]
-enum Amount {
-    Bytes(usize),
-    Part(u8),
-}
-
-impl Amount {
-    fn of(self, len: usize) -> usize {
-        match self {
-            Amount::Bytes(n) => n,
-            Amount::Part(part) => len * usize::from(part) / 240,
-        }
-    }
-}
-
-fn amount() -> impl Strategy<Value = Amount> {
-    prop_oneof![size().prop_map(Amount::Bytes), any::<u8>().prop_map(Amount::Part)]
-}
-
-/// Bytes of which no two stretches look alike.
-#[derive(Default)]
-struct Source(u32);
-
-impl Source {
-    fn next(&mut self, n: usize) -> Vec<u8> {
-        let begin = self.0;
-        self.0 += n as u32;
-        (begin..self.0).map(|at| (at.wrapping_mul(0x9E37_79B1) >> 24) as u8).collect()
-    }
-}
-
-fn joined(slices: &Slices<'_>) -> Vec<u8> {
-    slices.iter().map(|slice| &slice[..]).collect::<Vec<_>>().concat()
-}
-
-#[derive(Clone, Debug)]
-enum ChunksStep {
-    PushCopy(usize),
-    Push(usize),
-    /// Pushed without a copy from memory that cannot be written.
-    PushStatic(usize),
-    Peek(Amount),
-    All,
-    Skip(Amount),
-    Take(Amount),
-    Find(u8, Amount),
-    Slices,
-    /// Of a queue that was pushed to so.
-    Append(Vec<(bool, usize)>),
-    Shrink,
-}
-
-fn chunks_step() -> impl Strategy<Value = ChunksStep> {
-    prop_oneof![
-        4 => size().prop_map(ChunksStep::PushCopy),
-        3 => size().prop_map(ChunksStep::Push),
-        1 => (0..9_000_usize).prop_map(ChunksStep::PushStatic),
-        3 => amount().prop_map(ChunksStep::Peek),
-        1 => Just(ChunksStep::All),
-        2 => amount().prop_map(ChunksStep::Skip),
-        3 => amount().prop_map(ChunksStep::Take),
-        2 => (any::<u8>(), amount()).prop_map(|(needle, from)| ChunksStep::Find(needle, from)),
-        1 => Just(ChunksStep::Slices),
-        1 => prop::collection::vec((any::<bool>(), size()), 0..4).prop_map(ChunksStep::Append),
-        1 => Just(ChunksStep::Shrink),
-    ]
-}
-
-static STATIC: [u8; 9_000] = [0xA5; 9_000];
-
-/// A queue beside its model. What was taken is kept, and must not change.
-#[derive(Default)]
-struct Queue {
-    chunks: Chunks,
-    model: Vec<u8>,
-    taken: Vec<(Bytes, Vec<u8>)>,
-}
-
-impl Queue {
-    fn push(&mut self, copy: bool, bytes: Vec<u8>) {
-        self.model.extend_from_slice(&bytes);
-        if copy { self.chunks.push_copy(&bytes) } else { self.chunks.push(bytes.into()) }
-    }
-
-    fn step(&mut self, step: ChunksStep, source: &mut Source) -> Result<(), TestCaseError> {
-        let Self { chunks, model, taken } = self;
-        match step {
-            ChunksStep::PushCopy(n) => self.push(true, source.next(n)),
-            ChunksStep::Push(n) => self.push(false, source.next(n)),
-            ChunksStep::PushStatic(n) => {
-                model.extend_from_slice(&STATIC[..n]);
-                chunks.push(Bytes::from_static(&STATIC[..n]));
-            }
-            ChunksStep::Peek(amount) => {
-                let n = amount.of(model.len());
-                prop_assert!(chunks.peek(n) == model.get(..n), "peek({n})");
-                if n <= model.len() {
-                    prop_assert!(chunks.front().len() >= n, "peek({n}) joins");
-                }
-            }
-            ChunksStep::All => prop_assert!(chunks.all() == &model[..], "all"),
-            ChunksStep::Skip(amount) => {
-                let n = amount.of(model.len());
-                let expected = n.min(model.len());
-                prop_assert_eq!(chunks.skip(n), expected);
-                model.drain(..expected);
-            }
-            ChunksStep::Take(amount) => {
-                let n = amount.of(model.len());
-                let got = chunks.take(n);
-                prop_assert_eq!(got.is_some(), n <= model.len());
-                taken.extend(got.map(|bytes| (bytes, model.drain(..n).collect())));
-            }
-            ChunksStep::Find(needle, amount) => {
-                let from = amount.of(model.len());
-                let rest = model.get(from..).unwrap_or_default();
-                let expected = rest.iter().position(|byte| *byte == needle).map(|at| from + at);
-                prop_assert_eq!(chunks.find(needle, from), expected);
-            }
-            ChunksStep::Slices => {
-                let mut slices = Slices::new();
-                chunks.io_slices(&mut slices);
-                let got = joined(&slices);
-                prop_assert!(model.starts_with(&got), "io_slices");
-                prop_assert!(slices.is_full() || got.len() == model.len(), "io_slices left something out");
-            }
-            ChunksStep::Append(pushes) => {
-                let mut other = Queue::default();
-                pushes.into_iter().for_each(|(copy, n)| other.push(copy, source.next(n)));
-                chunks.append(&mut other.chunks);
-                model.extend(other.model);
-                prop_assert!(other.chunks.is_empty());
-            }
-            ChunksStep::Shrink => chunks.shrink(),
-        }
-        let Self { chunks, model, .. } = self;
-        prop_assert_eq!((chunks.len(), chunks.is_empty()), (model.len(), model.is_empty()));
-        prop_assert_eq!(chunks.front().is_empty(), model.is_empty());
-        prop_assert!(model.starts_with(chunks.front()), "front");
-        Ok(())
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -293,31 +143,18 @@ fn block_step() -> impl Strategy<Value = BlockStep> {
 proptest! {
     #![proptest_config(config())]
 
-    /// SPEC: B3, contiguous bytes; SPEC: B1, in order and whole.
-    #[test]
-    fn chunks_are_a_queue_of_bytes(steps in prop::collection::vec(chunks_step(), 0..24)) {
-        let (mut queue, mut source) = (Queue::default(), Source::default());
-        for step in steps {
-            queue.step(step, &mut source)?;
-        }
-        for (bytes, expected) in &queue.taken {
-            prop_assert!(bytes == expected, "what was taken has changed");
-        }
-        prop_assert!(queue.chunks.into_vec() == queue.model, "into_vec");
-    }
-
     #[test]
     fn many_runs_go_out_in_order(runs in 0..2 * RUNS) {
-        let mut queue = Queue::default();
+        let (mut queue, mut model) = (Chunks::new(), Vec::new());
         let all = Bytes::from(Source::default().next(LARGE + 2 * RUNS));
         (0..runs).for_each(|at| {
-            queue.model.extend_from_slice(&all[at..at + LARGE]);
-            queue.chunks.push(all.slice(at..at + LARGE));
+            model.extend_from_slice(&all[at..at + LARGE]);
+            queue.push(all.slice(at..at + LARGE));
         });
         let mut slices = Slices::new();
-        queue.chunks.io_slices(&mut slices);
+        queue.io_slices(&mut slices);
         prop_assert_eq!(slices.len(), runs.min(RUNS));
-        prop_assert!(queue.model.starts_with(&joined(&slices)));
+        prop_assert!(model.starts_with(&joined(&slices)));
     }
 
     #[test]

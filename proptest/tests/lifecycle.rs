@@ -1,156 +1,134 @@
-//! Any order of events on one thread: whatever happens, the promises that hold for every scenario hold,
-//! and what a simple model of SPEC.md says of the order comes out.
+//! Any order of events on one thread: whatever happens, SPEC.md's oracle says the same.
 //!
-//! Not here: interleavings. Each step is over before the next begins.
+//! A failure is shrunk, and shown as a timeline of every step of the word. Not here: interleavings.
 #![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::disallowed_types, reason = "the strategies of proptest are built from them; nothing here is explored")]
 
-use loom_tests::rig::{self, User, World, closes, panics, quiet};
-use loom_tests::scenario::{Order, Runner, Setup};
+use pollproof_proptest::history::{Act, History, Plan, Step};
+use pollproof_proptest::oracle::Oracle;
+use pollproof_proptest::play::Played;
+use pollproof_proptest::told;
 use proptest::prelude::*;
+use proptest::test_runner::{Config, TestError, TestRunner};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
-/// One event of a connection's life.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Connect,
-    Data,
-    Eof,
-    Hup,
-    Close,
-    Detach,
-    Shutdown,
-    SetHandler,
-    Flush(u64),
-    PeerTakes(u64),
-    AddCallback,
+/// What the specification says, as the state that steps are chosen by.
+#[derive(Clone, Debug)]
+struct Specified {
+    plan: Plan,
+    oracle: Oracle,
+    steps: usize,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        2 => Just(Step::Connect),
-        4 => Just(Step::Data),
-        1 => Just(Step::Eof),
-        1 => Just(Step::Hup),
-        1 => Just(Step::Close),
-        1 => Just(Step::Detach),
-        1 => Just(Step::Shutdown),
-        1 => Just(Step::SetHandler),
-        2 => (1..4u64).prop_map(Step::Flush),
-        2 => (1..4u64).prop_map(Step::PeerTakes),
-        1 => Just(Step::AddCallback),
-    ]
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![8 => Just(Act::Nothing), 1 => Just(Act::Panic), 1 => Just(Act::Close)]
 }
 
-/// What the user's callbacks do.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Nothing,
-    Panic,
-    Close,
+fn plan() -> impl Strategy<Value = Plan> {
+    let acts = std::array::from_fn::<_, 5, _>(|_| act());
+    (any::<bool>(), 1..3u64, 0..3u32, 0..3u64, acts).prop_map(|(handler, packet, callbacks, room, acts)| {
+        let [on_prepare, on_connect, on_request, on_disconnect, on_close] = acts;
+        Plan { handler, packet, callbacks, room, on_prepare, on_connect, on_request, on_disconnect, on_close }
+    })
 }
 
-impl Act {
-    fn any() -> impl Strategy<Value = Act> {
-        prop_oneof![8 => Just(Act::Nothing), 1 => Just(Act::Panic), 1 => Just(Act::Close)]
+impl ReferenceStateMachine for Specified {
+    type State = Self;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        plan().prop_map(|plan| Specified { plan, oracle: Oracle::new(plan), steps: 0 }).boxed()
     }
 
-    fn call(self) -> rig::Act {
-        match self {
-            Act::Nothing => quiet,
-            Act::Panic => panics,
-            Act::Close => closes,
-        }
-    }
-}
-
-/// The user's side, as a value that a failure can print.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    handler: bool,
-    packet: u64,
-    callbacks: u32,
-    room: u64,
-    /// OnPrepare, OnConnect, OnRequest, OnDisconnect, the newest close callback.
-    acts: [Act; 5],
-}
-
-impl Plan {
-    fn any() -> impl Strategy<Value = Plan> {
-        let acts = std::array::from_fn::<_, 5, _>(|_| Act::any());
-        (any::<bool>(), 1..3u64, 0..3u32, 0..3u64, acts).prop_map(|(handler, packet, callbacks, room, acts)| Plan {
-            handler,
-            packet,
-            callbacks,
-            room,
-            acts,
-        })
+    fn transitions(_: &Self) -> BoxedStrategy<Step> {
+        prop_oneof![
+            2 => Just(Step::Connect),
+            4 => Just(Step::Data),
+            1 => Just(Step::Eof),
+            1 => Just(Step::Hup),
+            1 => Just(Step::Close),
+            1 => Just(Step::Detach),
+            1 => Just(Step::Shutdown),
+            1 => Just(Step::SetHandler),
+            2 => (1..4u64).prop_map(Step::Flush),
+            2 => (1..4u64).prop_map(Step::PeerTakes),
+            1 => Just(Step::AddCallback),
+        ]
+        .boxed()
     }
 
-    fn user(self) -> User {
-        let Plan { handler, packet, callbacks, room, acts } = self;
-        let [on_prepare, on_connect, on_request, on_disconnect, on_close] = acts.map(Act::call);
-        let acts = User { on_prepare, on_connect, on_request, on_disconnect, on_close, ..User::default() };
-        User { handler, packet, callbacks, room, ..acts }
+    fn apply(mut state: Self, step: &Step) -> Self {
+        let _ = state.oracle.step(state.steps, *step);
+        state.steps += 1;
+        state
+    }
+
+    fn preconditions(state: &Self, step: &Step) -> bool {
+        state.oracle.allows(*step)
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+/// The protocol, beside the oracle.
+struct Protocol;
 
-    #[test]
-    fn every_history_keeps_every_promise(plan in Plan::any(), steps in prop::collection::vec(step(), 0..12)) {
-        let setup = Setup::new(Order::Forward, Runner::Inline);
-        let world = World::registered(&setup, plan.user());
-        let (mut connected, mut segments, mut ending) = (false, 0, false);
-        for (at, step) in steps.into_iter().enumerate() {
-            match step {
-                Step::Connect if !connected => {
-                    world.connect();
-                    connected = true;
-                }
-                Step::Connect => {}
-                Step::Data if segments < 4 => {
-                    world.data();
-                    segments += 1;
-                }
-                Step::Data => {}
-                Step::Eof => world.eof(),
-                Step::Hup => world.hup(),
-                Step::Close => {
-                    let _ = world.close();
-                    ending = true;
-                }
-                Step::Detach => {
-                    world.detach();
-                    ending = true;
-                }
-                Step::Shutdown => world.shutdown(),
-                Step::SetHandler => world.set_handler(2),
-                Step::Flush(bytes) => {
-                    let _ = world.flush(bytes);
-                }
-                Step::PeerTakes(bytes) => world.peer_takes(bytes),
-                Step::AddCallback => world.add_close_callback(100 + at as u32),
-            }
-        }
-        if !connected {
-            world.connect();
-        }
-        let outcome = world.end();
-        // The model: OnConnect comes first; OnDisconnect is never without it, nor after the end; the end is
-        // the last event, and a user close always leads to it.
-        let events: Vec<_> = outcome.split(" | ").next().unwrap_or("").split_whitespace().collect();
-        let place = |name: &str| events.iter().position(|event| event.starts_with(name));
-        if let Some(first) = events.first() {
-            prop_assert!(first.starts_with("connect") || first.starts_with("close") || first.starts_with("send"),
-                "{}", outcome);
-        }
-        if place("disconnect").is_some() {
-            prop_assert!(place("connect").is_some_and(|at| Some(at) < place("disconnect")), "{}", outcome);
-        }
-        if let Some(at) = place("close") {
-            prop_assert_eq!(at, events.len() - 1, "{}", outcome);
-        }
-        prop_assert!(!ending || place("close").is_some(), "{}", outcome);
+impl StateMachineTest for Protocol {
+    type SystemUnderTest = Played;
+    type Reference = Specified;
+
+    fn init_test(specified: &Specified) -> Played {
+        Played::new(specified.plan)
     }
+
+    fn apply(mut played: Played, _: &Specified, step: Step) -> Played {
+        played.step(step);
+        played
+    }
+
+    fn teardown(played: Played, _: Specified) {
+        played.end();
+    }
+}
+
+/// SPEC: A1, S1, S2, S4, N2, N3, N4, N5, H1, H2, H3, H5, C1, C2, C3, C4, C6, E1, E2, E3, D1, D3, P1, P2, P3, R1, R2, O2,
+/// O3, G2, one after the other.
+#[test]
+fn every_history_is_as_specified() {
+    let config = Config { cases: 100_000, failure_persistence: None, max_shrink_iters: 100_000, ..Config::default() };
+    let histories = Specified::sequential_strategy(0..14);
+    let checked = TestRunner::new(config.clone()).run(&histories, |(specified, steps, seen)| {
+        Protocol::test_sequential(config.clone(), specified, steps, seen);
+        Ok(())
+    });
+    match checked {
+        Ok(()) => {}
+        Err(TestError::Fail(why, (specified, steps, _))) => {
+            let history = History { plan: specified.plan, steps };
+            let told = told::timeline(&history).unwrap_or_else(|error| format!("there is no timeline: {error:#}"));
+            panic!("{why}\n{history:#?}\n{told}");
+        }
+        Err(TestError::Abort(why)) => panic!("no history could be made: {why}"),
+    }
+}
+
+/// A timeline shows the history up to the step at which it went wrong: here one that the peer cannot do.
+#[test]
+fn a_history_that_goes_wrong_is_told_step_by_step() {
+    let plan = Plan {
+        handler: true,
+        // The rig cannot divide by it.
+        packet: 0,
+        callbacks: 1,
+        room: 0,
+        on_prepare: Act::Nothing,
+        on_connect: Act::Nothing,
+        on_request: Act::Nothing,
+        on_disconnect: Act::Nothing,
+        on_close: Act::Nothing,
+    };
+    let history = History { plan, steps: vec![Step::Connect, Step::Data] };
+    let told = told::timeline(&history).expect("it goes wrong there too");
+    for row in ["Connect", "OnConnect", "end_connect", "Data"] {
+        assert!(told.contains(row), "no {row} in\n{told}");
+    }
+    assert!(told.trim_end().ends_with("attempt to divide by zero"), "{told}");
 }

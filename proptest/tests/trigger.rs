@@ -4,6 +4,8 @@
 
 use pollproof::protocol::trigger::{Ticket, Trigger, Wake};
 use proptest::prelude::*;
+use proptest::test_runner::Config;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -18,22 +20,13 @@ enum Step {
     Cancel,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        3 => (1..6u64).prop_map(Step::Begin),
-        3 => (0..8u64).prop_map(Step::Reach),
-        1 => Just(Step::Close),
-        2 => any::<bool>().prop_map(|newest| Step::Expire { newest }),
-        3 => Just(Step::Wait),
-        1 => Just(Step::Cancel),
-    ]
-}
-
-/// The wait that is under way, if there is one.
-#[derive(Default)]
+/// The wait that is under way, if there is one, and what the latest wait was woken by.
+#[derive(Clone, Debug, Default)]
 struct Model {
     target: Option<u64>,
     token: Option<Wake>,
+    waits: usize,
+    woken: Option<Wake>,
 }
 
 impl Model {
@@ -44,53 +37,99 @@ impl Model {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5_000))]
+impl ReferenceStateMachine for Model {
+    type State = Self;
+    type Transition = Step;
 
-    #[test]
-    fn a_token_belongs_to_one_wait(steps in prop::collection::vec(step(), 0..40)) {
-        let trigger = Trigger::new();
-        let mut model = Model::default();
-        let mut tickets: Vec<Ticket> = Vec::new();
-        for step in steps {
-            match step {
-                Step::Begin(target) => {
-                    tickets.push(trigger.begin(target));
-                    model = Model { target: Some(target), token: None };
-                }
-                Step::Reach(total) => {
-                    trigger.reach(total);
-                    if model.target.is_some_and(|target| total >= target) {
-                        model.wake(Wake::Ready);
-                    }
-                }
-                Step::Close => {
-                    trigger.close(Wake::Closed);
-                    model.wake(Wake::Closed);
-                }
-                Step::Expire { newest } => {
-                    let back = if newest { 1 } else { 2 };
-                    if let Some(ticket) = tickets.len().checked_sub(back).map(|at| tickets[at]) {
-                        trigger.expire(ticket);
-                        if newest {
-                            model.wake(Wake::TimedOut);
-                        }
-                    }
-                }
-                // Waiting without a token would sleep; the model says when there is one.
-                Step::Wait => {
-                    if let (Some(token), Some(ticket)) = (model.token.take(), tickets.last()) {
-                        prop_assert_eq!(trigger.wait(*ticket), token);
-                        model.target = None;
-                    }
-                }
-                Step::Cancel => {
-                    if let Some(ticket) = tickets.last() {
-                        trigger.cancel(*ticket);
-                        model = Model::default();
-                    }
-                }
-            }
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Model::default()).boxed()
+    }
+
+    fn transitions(_: &Self) -> BoxedStrategy<Step> {
+        prop_oneof![
+            3 => (1..6u64).prop_map(Step::Begin),
+            3 => (0..8u64).prop_map(Step::Reach),
+            1 => Just(Step::Close),
+            2 => any::<bool>().prop_map(|newest| Step::Expire { newest }),
+            3 => Just(Step::Wait),
+            1 => Just(Step::Cancel),
+        ]
+        .boxed()
+    }
+
+    /// Waiting without a token would sleep.
+    fn preconditions(state: &Self, step: &Step) -> bool {
+        match step {
+            Step::Wait => state.token.is_some(),
+            Step::Cancel => state.waits > 0,
+            Step::Expire { newest } => state.waits >= if *newest { 1 } else { 2 },
+            _ => true,
         }
     }
+
+    fn apply(mut state: Self, step: &Step) -> Self {
+        state.woken = None;
+        match step {
+            Step::Begin(target) => {
+                (state.target, state.token) = (Some(*target), None);
+                state.waits += 1;
+            }
+            Step::Reach(total) if state.target.is_some_and(|target| *total >= target) => state.wake(Wake::Ready),
+            Step::Reach(_) | Step::Expire { newest: false } => {}
+            Step::Close => state.wake(Wake::Closed),
+            Step::Expire { newest: true } => state.wake(Wake::TimedOut),
+            Step::Wait => (state.woken, state.target) = (state.token.take(), None),
+            Step::Cancel => (state.token, state.target) = (None, None),
+        }
+        state
+    }
+}
+
+struct Waits {
+    trigger: Trigger,
+    tickets: Vec<Ticket>,
+}
+
+impl Waits {
+    fn ticket(&self, back: usize) -> Ticket {
+        self.tickets[self.tickets.len() - back]
+    }
+}
+
+impl StateMachineTest for Waits {
+    type SystemUnderTest = Self;
+    type Reference = Model;
+
+    fn init_test(_: &Model) -> Self {
+        Self { trigger: Trigger::new(), tickets: Vec::new() }
+    }
+
+    fn apply(mut waits: Self, model: &Model, step: Step) -> Self {
+        let trigger = &waits.trigger;
+        match step {
+            Step::Begin(target) => waits.tickets.push(trigger.begin(target)),
+            Step::Reach(total) => trigger.reach(total),
+            Step::Close => trigger.close(Wake::Closed),
+            Step::Expire { newest } => trigger.expire(waits.ticket(if newest { 1 } else { 2 })),
+            // Not `wait`, which would sleep for ever where a wake-up is lost.
+            Step::Wait => assert_eq!(trigger.try_wait(waits.ticket(1)), model.woken),
+            Step::Cancel => trigger.cancel(waits.ticket(1)),
+        }
+        waits
+    }
+
+    /// A look at a wait that has its token takes it, so only one without is looked at.
+    fn check_invariants(waits: &Self, model: &Model) {
+        if model.target.is_some() && model.token.is_none() {
+            assert_eq!(waits.trigger.try_wait(waits.ticket(1)), None, "woken without a reason");
+        }
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(Config { cases: 5_000, failure_persistence: None, ..Config::default() })]
+
+    /// SPEC: T2, T4.
+    #[test]
+    fn a_token_belongs_to_one_wait(sequential 0..40 => Waits);
 }

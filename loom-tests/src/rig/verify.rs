@@ -17,6 +17,18 @@ impl World {
         self.record().count(name)
     }
 
+    /// The callbacks so far, in order. Called when no other role runs.
+    pub fn events(&self) -> Vec<String> {
+        let mut record = self.record();
+        record.events.sort();
+        record.events.iter().map(|(_, event)| event.split('@').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// The close callbacks that ran, in order.
+    pub fn close_callbacks_run(&self) -> Vec<u32> {
+        self.record().ran.clone()
+    }
+
     /// How many calls of OnRequest there were, whichever handler was set. Called after [`World::end`].
     pub fn requests(&self) -> usize {
         self.record().events.iter().filter(|(_, event)| event.starts_with("request")).count()
