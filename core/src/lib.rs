@@ -64,6 +64,7 @@ net! {
     mod io;
     mod outside;
     mod options;
+    mod pool;
     mod reactor;
     mod reader;
     mod relay;
@@ -86,7 +87,8 @@ net! {
     pub use io::Io;
     pub use outside::ConnectionReader;
     pub use reader::Reader;
-    pub use runner::{Pool, Runner, Task};
+    pub use pool::Pool;
+    pub use runner::{Runner, Task};
     pub use server::{Server, Shutdown, serve};
     pub use stats::Stats;
     pub use writer::Writer;

@@ -2,7 +2,7 @@
 //!
 //! The protocol hands over the owned section of a connection ([`Effects::run_task`]); a runner runs it, and
 //! with it the handler. Without a runner the thread that polled runs it: a request then costs no hand-over.
-//! [`Pool`] is for handlers that are slow as a rule.
+//! [`Pool`](crate::Pool) is for handlers that are slow as a rule.
 //!
 //! [`Effects::run_task`]: crate::protocol::effects::Effects::run_task
 
@@ -10,10 +10,7 @@
 
 use std::fmt;
 
-use crossbeam_channel::Sender;
-
 use crate::connection::Connection;
-use crate::error::{Error, Result};
 use crate::protocol::effects::Effects as _;
 use crate::protocol::process;
 use crate::protocol::word::Snapshot;
@@ -148,54 +145,5 @@ impl Drop for Task {
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").field("connection", &self.connection().id()).finish()
-    }
-}
-
-/// A pool of threads that run handlers, for handlers that are slow as a rule: one queue, oldest first, so that a
-/// connection that is always due keeps nobody out (F2). The threads end when the pool is dropped and the queue is
-/// empty.
-///
-/// ```
-/// use pollproof::{Pool, Server};
-///
-/// let server = Server::builder()
-///     .runner(Pool::new(8)?)
-///     .on_request(|io: &mut pollproof::Io<'_>| io.write(b"from a pool\n"))
-///     .bind("127.0.0.1:0")?;
-/// # Ok::<(), pollproof::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct Pool(Sender<Task>);
-
-impl Pool {
-    /// A pool of `threads` threads; 0 for as many as there are processors. A handler that blocks keeps its
-    /// thread, so there should be more of them than handlers that block at a time.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Server`] when the threads cannot be started.
-    ///
-    /// ```
-    /// let pool = pollproof::Pool::new(4)?;
-    /// # Ok::<(), pollproof::Error>(())
-    /// ```
-    pub fn new(threads: usize) -> Result<Self> {
-        let failed = |source| Error::Server { call: "pool", source };
-        let threads = if threads > 0 { threads } else { std::thread::available_parallelism().map_err(failed)?.get() };
-        let (queue, tasks) = crossbeam_channel::unbounded::<Task>();
-        for index in 0..threads {
-            let tasks = tasks.clone();
-            let thread = std::thread::Builder::new().name(format!("handler {index}"));
-            thread.spawn(move || tasks.iter().for_each(Task::run)).map_err(failed)?;
-        }
-        Ok(Self(queue))
-    }
-}
-
-impl Runner for Pool {
-    fn run(&self, task: Task) {
-        // It fails when no thread is left to receive, and there are as many as were started until this is dropped; a
-        // task that came back would close its connection.
-        let _ = self.0.send(task);
     }
 }

@@ -98,32 +98,9 @@ fn unique_path() -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
-/// A pool; for ThreadSanitizer one whose locks it sees, as a user might bring it.
-#[cfg(not(tsan))]
+/// A pool.
 pub fn pool(threads: usize) -> impl Runner {
     pollproof::Pool::new(threads).expect("threads")
-}
-
-#[cfg(tsan)]
-pub fn pool(threads: usize) -> impl Runner {
-    struct Threads(crate::queue::Sender<pollproof::Task>);
-
-    impl Runner for Threads {
-        fn run(&self, task: pollproof::Task) {
-            self.0.send(task);
-        }
-    }
-
-    let (sender, tasks) = queue::<pollproof::Task>();
-    for _ in 0..threads {
-        let tasks = tasks.clone();
-        std::thread::spawn(move || {
-            while let Some(task) = tasks.within(LONG) {
-                task.run();
-            }
-        });
-    }
-    Threads(sender)
 }
 
 fn in_time(socket: Socket) -> Socket {
