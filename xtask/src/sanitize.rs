@@ -1,6 +1,8 @@
-//! ThreadSanitizer, with the `std` that is installed: the models on plain threads, and the behaviours over sockets.
+//! ThreadSanitizer and AddressSanitizer, with the `std` that is installed: the models on plain threads, and the
+//! behaviours over sockets.
 //!
-//! Such a `std` is not instrumented, so the sanitizer misses the order that its locks, channels and reference counts
+//! AddressSanitizer sees a use of freed memory in what the `unsafe` code does; over sockets it brings LeakSanitizer along.
+//! (The models leave their state to the end of the process on purpose.) ThreadSanitizer sees races. For it, such a `std` is not instrumented, so the sanitizer misses the order that its locks, channels and reference counts
 //! make, and would report races that are none. In these builds (`--cfg tsan`) the facade brings its own, and the
 //! tests use the facade's. So nothing has to be suppressed, and what is reported is a race.
 
@@ -16,9 +18,6 @@ use loom_tests::verdict;
 
 use crate::steps::{Ended, has_toolchain, rustup_cargo, stdout};
 
-/// Repeats of each model, both spawn orders together.
-const REPEATS: u64 = 2_000;
-
 /// Processor time for one test over sockets.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -30,15 +29,49 @@ const FEWEST: usize = 100;
 
 const TOOLCHAIN: &str = "nightly";
 
+/// A sanitizer, as it is built in and as it is run.
+pub struct Sanitizer {
+    name: &'static str,
+    flags: &'static str,
+    /// The variable with its options.
+    variable: &'static str,
+    models: &'static str,
+    sockets: &'static str,
+    /// Repeats of each model, both spawn orders together.
+    repeats: u64,
+}
+
+/// Races.
+pub const THREAD: Sanitizer = Sanitizer {
+    name: "tsan",
+    flags: "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg tsan",
+    variable: "TSAN_OPTIONS",
+    models: "halt_on_error=1 exitcode=66",
+    // With io_sync=0, what one thread writes to a socket and another reads from one orders nothing: otherwise all
+    // sockets of the process are one, and hardly a race would be left to see.
+    sockets: "halt_on_error=1 exitcode=66 io_sync=0",
+    repeats: 2_000,
+};
+
+/// Memory that is used after it was freed, or never freed.
+pub const ADDRESS: Sanitizer = Sanitizer {
+    name: "asan",
+    flags: "-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer",
+    variable: "ASAN_OPTIONS",
+    models: "exitcode=66 detect_leaks=0",
+    sockets: "exitcode=66 detect_leaks=1 detect_stack_use_after_return=1",
+    repeats: 200,
+};
+
 /// A cargo whose `command` builds for the sanitizer, if there is a toolchain that can.
-fn sanitizing(command: &str) -> anyhow::Result<Option<Command>> {
+fn sanitizing(sanitizer: &Sanitizer, command: &str) -> anyhow::Result<Option<Command>> {
     if !has_toolchain(TOOLCHAIN) {
         return Ok(None);
     }
     let version = stdout(Command::new("rustup").args(["run", TOOLCHAIN, "rustc", "-vV"]))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
-    let mut cargo = rustup_cargo(TOOLCHAIN, "target/tsan");
-    cargo.env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg tsan");
+    let mut cargo = rustup_cargo(TOOLCHAIN, &format!("target/{}", sanitizer.name));
+    cargo.env("RUSTFLAGS", sanitizer.flags);
     cargo.args([command, "--release", "--target", host]);
     Ok(Some(cargo))
 }
@@ -49,15 +82,15 @@ fn no_toolchain() -> Ended {
 
 /// The models on plain threads. That needs leaked state, an own start gate, and no test framework in the process; see
 /// `loom_tests::Shared`.
-pub fn models() -> anyhow::Result<Ended> {
-    let Some(mut cargo) = sanitizing("build")? else { return Ok(no_toolchain()) };
+pub fn models(sanitizer: &Sanitizer) -> anyhow::Result<Ended> {
+    let Some(mut cargo) = sanitizing(sanitizer, "build")? else { return Ok(no_toolchain()) };
     cargo.args(["--package", "loom-tests", "--bin", "model"]);
-    let driver = Driver::built_by(cargo)?.env("TSAN_OPTIONS", "halt_on_error=1 exitcode=66");
+    let driver = Driver::built_by(cargo)?.env(sanitizer.variable, sanitizer.models);
     let committed = Scenarios::load()?;
     let mut failed = Vec::new();
     let models = all_models(loom_tests::all());
     for verdict in
-        in_parallel(&models, |model| verdict::check_repeats(&driver, Build::Std, &committed, *model, REPEATS))
+        in_parallel(&models, |model| verdict::check_repeats(&driver, Build::Std, &committed, *model, sanitizer.repeats))
     {
         let verdict = verdict?;
         println!("{verdict}");
@@ -71,15 +104,13 @@ pub fn models() -> anyhow::Result<Ended> {
 }
 
 /// The behaviours over sockets, each in a process of its own.
-pub fn sockets() -> anyhow::Result<Ended> {
-    let Some(mut cargo) = sanitizing("test")? else { return Ok(no_toolchain()) };
+pub fn sockets(sanitizer: &Sanitizer) -> anyhow::Result<Ended> {
+    let Some(mut cargo) = sanitizing(sanitizer, "test")? else { return Ok(no_toolchain()) };
     cargo.args(["--package", "pollproof", "--test", "behaviours", "--no-run"]);
     let binary = built_binary(cargo, "behaviours")?;
-    // With io_sync=0, what one thread writes to a socket and another reads from one orders nothing: otherwise all
-    // sockets of the process are one, and hardly a race would be left to see.
     let sanitized = || {
         let mut command = Command::new(&binary);
-        command.env("TSAN_OPTIONS", "halt_on_error=1 exitcode=66 io_sync=0").env("RUST_BACKTRACE", "0");
+        command.env(sanitizer.variable, sanitizer.sockets).env("RUST_BACKTRACE", "0");
         command
     };
     let listed = stdout(sanitized().arg("--list"))?;
@@ -98,6 +129,6 @@ pub fn sockets() -> anyhow::Result<Ended> {
     failed.iter().for_each(|(name, failure)| println!("{name}: {failure}"));
     let failed: Vec<_> = failed.into_iter().map(|(name, _)| name).collect();
     ensure!(failed.is_empty(), "{} of {} tests failed: {}", failed.len(), names.len(), failed.join(", "));
-    println!("{} tests, no race", names.len());
+    println!("{} tests, nothing found", names.len());
     Ok(Ended::Passed)
 }

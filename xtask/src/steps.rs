@@ -12,6 +12,7 @@ use loom_tests::plan::Build;
 use loom_tests::record::root;
 use pollproof_models::show::table;
 
+use crate::sanitize::{ADDRESS, THREAD};
 use crate::{guards, sanitize, tables};
 
 /// How a step ended, if it did not fail.
@@ -41,8 +42,9 @@ const STEPS: &[Step] = &[
     Step { name: "test-loom", what: "every model under loom", run: || test(Build::Loom) },
     Step { name: "test-shuttle", what: "every model under shuttle", run: || test(Build::Shuttle) },
     Step { name: "races", what: "every race of the atlas, broken and repaired", run: races },
-    Step { name: "tsan", what: "every model on plain threads under ThreadSanitizer", run: sanitize::models },
-    Step { name: "tsan-sockets", what: "the behaviours, over sockets, under ThreadSanitizer", run: sanitize::sockets },
+    Step { name: "tsan", what: "every model on plain threads under ThreadSanitizer", run: tsan },
+    Step { name: "tsan-sockets", what: "the behaviours, over sockets, under ThreadSanitizer", run: tsan_sockets },
+    Step { name: "asan", what: "both under AddressSanitizer, over sockets with LeakSanitizer", run: asan },
     Step { name: "guards", what: "each guard is needed by the model that guards.toml names", run: drop_guards },
     Step { name: "verification", what: "the tables in VERIFICATION.md are up to date", run: verification },
 ];
@@ -114,6 +116,21 @@ fn features() -> anyhow::Result<Ended> {
     let package = ["--package", "pollproof", "--all-features"];
     succeed(cargo(Build::Std).arg("clippy").args(package).args(["--all-targets", "--", "-D", "warnings"]))?;
     succeed(cargo(Build::Std).args(["test", "--release"]).args(package).args(["--lib", "--test", "observe"]))
+}
+
+fn tsan() -> anyhow::Result<Ended> {
+    sanitize::models(&THREAD)
+}
+
+fn tsan_sockets() -> anyhow::Result<Ended> {
+    sanitize::sockets(&THREAD)
+}
+
+fn asan() -> anyhow::Result<Ended> {
+    match sanitize::models(&ADDRESS)? {
+        Ended::Passed => sanitize::sockets(&ADDRESS),
+        skipped => Ok(skipped),
+    }
 }
 
 fn docs() -> anyhow::Result<Ended> {

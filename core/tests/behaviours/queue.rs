@@ -17,6 +17,7 @@ struct Inner<T> {
 struct State<T> {
     waiting: VecDeque<T>,
     senders: usize,
+    receivers: usize,
 }
 
 /// Sends; clones send to the same receiver.
@@ -27,15 +28,19 @@ pub struct Receiver<T>(Arc<Inner<T>>);
 
 /// A channel.
 pub fn queue<T>() -> (Sender<T>, Receiver<T>) {
-    let state = Mutex::new(State { waiting: VecDeque::new(), senders: 1 });
+    let state = Mutex::new(State { waiting: VecDeque::new(), senders: 1, receivers: 1 });
     let inner = Arc::new(Inner { state, changed: Condvar::new() });
     (Sender(inner.clone()), Receiver(inner))
 }
 
 impl<T> Sender<T> {
+    /// Drops what nobody will receive: a connection that waited here would keep the handler that sent it, and so itself.
     pub fn send(&self, value: T) {
-        lock(&self.0.state).waiting.push_back(value);
-        self.0.changed.notify_all();
+        let mut state = lock(&self.0.state);
+        if state.receivers > 0 {
+            state.waiting.push_back(value);
+            self.0.changed.notify_all();
+        }
     }
 }
 
@@ -55,7 +60,19 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
+        lock(&self.0.state).receivers += 1;
         Self(self.0.clone())
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.receivers -= 1;
+        let left = if state.receivers == 0 { std::mem::take(&mut state.waiting) } else { VecDeque::new() };
+        // Outside the lock: it may be the last handle of whoever sends.
+        drop(state);
+        drop(left);
     }
 }
 
