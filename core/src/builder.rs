@@ -8,11 +8,11 @@ use crate::error::Result;
 use crate::flow::flow_settings;
 use crate::handler::{Handler, OnRequest, Outcome};
 use crate::io::Io;
-use crate::options::{Settings, common_settings, impossible};
+use crate::options::{ListenOptions, Settings, common_settings, impossible};
 use crate::protocol::gate::Gate;
 use crate::reactor::accept::Listening;
+use crate::reactor::sys::{Kernel, Sys};
 use crate::server::Server;
-use crate::socket::{ListenOptions, listen};
 use crate::sync::Arc;
 
 /// How to make a server; from [`Server::builder`].
@@ -171,7 +171,7 @@ impl<H: Handler> Builder<H> {
         };
         let options =
             ListenOptions { backlog: self.backlog, reuse_port: self.reuse_port, sockets: self.settings.sockets };
-        let (listener, local) = listen(address, &options)?;
+        let (listener, local) = Kernel::default().listen(address, &options)?;
         let listening = Listening { listener, limit, factory: Box::new(Arc::new(self.handler)) };
         Ok(Server::bound(self.settings.shared(Some(listening))?, local))
     }

@@ -5,6 +5,7 @@
 //! pieces together.
 
 use std::fmt;
+#[cfg(not(sim))]
 use std::os::fd::OwnedFd;
 
 use crate::addr::Addr;
@@ -149,7 +150,11 @@ pub struct Connection(Arc<Conn>);
 #[derive(Debug)]
 pub struct Detached {
     /// The socket, out of epoll and still non-blocking.
+    #[cfg(not(sim))]
     pub fd: OwnedFd,
+    /// The socket of the simulated kernel.
+    #[cfg(sim)]
+    pub fd: crate::sim::SimFd,
     /// Bytes that were read and that no handler consumed.
     pub unread: Vec<u8>,
     /// Bytes that were sent and that the kernel has not taken.

@@ -17,8 +17,8 @@ use crate::handler::{Factory, Handler, Service, Unserved};
 use crate::options::{Settings, common_settings};
 use crate::protocol::lifecycle;
 use crate::reactor::fx::{Fx, State};
+use crate::reactor::sys::Sys;
 use crate::server::{Server, Shutdown};
-use crate::socket;
 use crate::stats::Stats;
 use crate::sync::Arc;
 use crate::trace;
@@ -131,7 +131,7 @@ impl Dialer {
     /// Dials, whatever serves the connection.
     fn open(&self, address: &str, timeout: Duration, service: Box<dyn Service>) -> Result<Connection> {
         let shared = self.server.shared();
-        let (fd, peer) = socket::connect(address, timeout, &shared.sockets)?;
+        let (fd, peer) = shared.sys.connect(address, timeout, &shared.sockets)?;
         let conn = shared.dialed(fd, peer, service)?;
         let state = State::new();
         let fx = Fx::new(&conn, &state);

@@ -29,7 +29,8 @@
 //! # Features
 //!
 //! `net` (default): the reactor on epoll. Without it, and under `--cfg loom` and `--cfg shuttle`, the
-//! crate is [`protocol`], [`sync`] and [`mutation`] alone.
+//! crate is [`protocol`], [`sync`] and [`mutation`] alone; but for `--cfg shuttle --cfg sim`, where the reactor
+//! runs on a simulated kernel.
 //!
 //! `stats`: counts of what happens once per request, in [`Stats`]. `tracing`: events of the `tracing` crate,
 //! with the target `pollproof`. Both off by default, and free when off.
@@ -42,9 +43,12 @@
 
 macro_rules! net {
     ($($item:item)*) => {
-        $(#[cfg(all(feature = "net", not(any(loom, shuttle))))] $item)*
+        $(#[cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))] $item)*
     };
 }
+
+#[cfg(all(sim, not(shuttle)))]
+compile_error!("the simulated kernel is for the shuttle build: --cfg shuttle --cfg sim");
 
 #[doc(hidden)]
 pub mod buffer;
@@ -93,3 +97,7 @@ net! {
     pub use stats::Stats;
     pub use writer::Writer;
 }
+
+#[cfg(all(feature = "net", sim))]
+#[doc(hidden)]
+pub use reactor::sys::sim;

@@ -4,6 +4,7 @@
 //! Not here: opening sockets with them (`socket`).
 
 #![forbid(unsafe_code)]
+#![cfg_attr(sim, allow(dead_code, reason = "there is nothing to set on a simulated socket"))]
 
 use std::fmt;
 use std::os::fd::AsFd;
@@ -87,6 +88,14 @@ impl Default for SocketOptions {
     fn default() -> Self {
         Self { nodelay: true, keepalive: None, recv_buffer: None, send_buffer: None }
     }
+}
+
+/// What is asked of a listening socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListenOptions {
+    pub(crate) backlog: i32,
+    pub(crate) reuse_port: bool,
+    pub(crate) sockets: SocketOptions,
 }
 
 /// The error for a value of `setting` that cannot be.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::buffer::view::View;
 use crate::connection::Connection;
@@ -18,6 +18,7 @@ use crate::reactor::fx::{Fx, State};
 use crate::reactor::threads;
 use crate::reader::Reader;
 use crate::sync::atomic::Ordering;
+use crate::sync::time::Instant;
 use crate::sync::{Arc, thread};
 use crate::writer::Writer;
 

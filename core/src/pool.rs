@@ -111,18 +111,18 @@ impl Pool {
     /// ```
     pub fn new(threads: usize) -> Result<Self> {
         let failed = |source| Error::Server { call: "pool", source };
-        let threads = if threads > 0 { threads } else { std::thread::available_parallelism().map_err(failed)?.get() };
+        let threads = if threads > 0 { threads } else { thread::available_parallelism().map_err(failed)?.get() };
         // Dropped if a thread cannot be started: those that were end.
         let pool = Self(Arc::new(Queue { state: Mutex::new(Waiting::default()), changed: Condvar::new() }));
         for index in 0..threads {
             let queue = pool.0.clone();
-            let thread = std::thread::Builder::new().name(format!("handler {index}"));
+            let builder = thread::Builder::new().name(format!("handler {index}"));
             let run = move || {
                 while let Some(task) = queue.pop() {
                     task.run();
                 }
             };
-            thread.spawn(run).map_err(failed)?;
+            builder.spawn(run).map_err(failed)?;
         }
         Ok(pool)
     }

@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::addr::Addr;
 use crate::builder::Builder;
@@ -20,6 +20,7 @@ use crate::reactor::accept::{Acceptor, Listening};
 use crate::reactor::threads;
 use crate::shared::{Shared, State};
 use crate::stats::Stats;
+use crate::sync::time::Instant;
 use crate::sync::{Arc, MutexGuard, lock};
 
 /// How long a shutdown waits, past its deadline, for callbacks that are running.

@@ -4,8 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::Instant;
-
 use crate::addr::Addr;
 use crate::balance::Balance;
 use crate::connection::Connection;
@@ -20,6 +18,7 @@ use crate::reactor::sys::{Kernel, Sys};
 use crate::reactor::threads::Threads;
 use crate::runner::Runner;
 use crate::stats::{Counters, Stats};
+use crate::sync::time::Instant;
 use crate::sync::{Arc, Condvar, Mutex, lock};
 use crate::trace;
 

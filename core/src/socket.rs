@@ -4,6 +4,7 @@
 //! to a socket afterwards goes through `reactor/sys`.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(sim, allow(dead_code, reason = "the simulated kernel opens its own"))]
 
 use std::io::{self, ErrorKind};
 use std::net::ToSocketAddrs;
@@ -17,16 +18,8 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::addr::Addr;
 use crate::error::{Error, Result};
-use crate::options::{SocketOptions, impossible};
+use crate::options::{ListenOptions, SocketOptions, impossible};
 use crate::reactor::sys::NixListener;
-
-/// What is asked of a listening socket.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ListenOptions {
-    pub(crate) backlog: i32,
-    pub(crate) reuse_port: bool,
-    pub(crate) sockets: SocketOptions,
-}
 
 /// Where to listen or connect, as the kernel wants it and as it is shown.
 struct Target {

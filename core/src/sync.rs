@@ -10,6 +10,7 @@
 //! | `--cfg loom` | loom: every interleaving, C11-style weak reads, data races on [`UnsafeCell`] |
 //! | `--cfg tsan` | `std`, with locks and reference counts that ThreadSanitizer sees through; nightly Rust |
 //! | `--cfg shuttle` | shuttle: sequentially consistent interleavings, DFS, PCT, random |
+//! | `--cfg shuttle --cfg sim` | shuttle, with a clock and threads for the reactor: see `simulated` |
 //! | `--cfg flags` | `std`, but for the word: plain memory, **unsound**, to measure what its atomics cost |
 //!
 //! In the checked builds each operation can be written down by `record`, behind the checkers' back, so that an
@@ -48,8 +49,15 @@ mod flags;
 #[cfg(loom)]
 pub use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-#[cfg(shuttle)]
+#[cfg(all(shuttle, not(sim)))]
 pub use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
+#[cfg(sim)]
+pub use shuttle::sync::{Arc, Mutex, MutexGuard};
+
+#[cfg(sim)]
+pub mod simulated;
+#[cfg(sim)]
+pub use simulated::Condvar;
 
 /// Atomic integers and their orderings.
 pub mod atomic {
@@ -72,14 +80,36 @@ pub mod atomic {
 /// Threads that the checkers schedule.
 pub mod thread {
     #[cfg(not(any(loom, shuttle)))]
-    pub use std::thread::{JoinHandle, spawn, yield_now};
+    pub use std::thread::{Builder, JoinHandle, available_parallelism, spawn, yield_now};
 
     #[cfg(loom)]
     pub use loom::thread::{JoinHandle, spawn, yield_now};
 
-    #[cfg(shuttle)]
+    #[cfg(all(shuttle, not(sim)))]
     pub use shuttle::thread::{JoinHandle, spawn, yield_now};
+
+    #[cfg(sim)]
+    pub use super::simulated::{Builder, JoinHandle, available_parallelism};
+    #[cfg(sim)]
+    pub use shuttle::thread::{spawn, yield_now};
 }
+
+/// The clock, for the reactor: the protocol knows none.
+#[cfg(any(sim, not(any(loom, shuttle))))]
+pub mod time {
+    #[cfg(sim)]
+    pub use super::simulated::Instant;
+    #[cfg(not(sim))]
+    pub use std::time::Instant;
+}
+
+/// Values of which each thread has its own.
+#[cfg(sim)]
+#[allow(unused_imports, reason = "the protocol alone has none")]
+pub(crate) use shuttle::thread_local;
+#[cfg(not(any(loom, shuttle)))]
+#[allow(unused_imports, reason = "the protocol alone has none")]
+pub(crate) use std::thread_local;
 
 #[cfg(any(loom, shuttle))]
 pub mod record;

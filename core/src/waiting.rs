@@ -7,7 +7,7 @@
 //! Not here: the wake-ups (`protocol::trigger`).
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::buffer::input::Own;
 use crate::buffer::output::Batch;
@@ -19,6 +19,7 @@ use crate::protocol::output::{self, Refused};
 use crate::protocol::trigger::{self, Ticket, Trigger, Wake};
 use crate::reactor::fx::{Fx, Local, State};
 use crate::sync::thread;
+use crate::sync::time::Instant;
 
 /// How long a thread that nobody can stand in for looks at its socket before it looks whether it was woken.
 const GLANCE: Duration = Duration::from_millis(10);

@@ -14,6 +14,7 @@ use crate::buffer::output::Batch;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::reactor::fx::Local;
+use crate::sync::thread_local;
 use crate::waiting;
 
 thread_local! {
@@ -66,7 +67,7 @@ impl<'a> Writer<'a> {
     fn memory(local: Option<&Local>) -> Box<Gather> {
         let kept = match local {
             Some(local) => local.reply.take(),
-            None => REPLY.take(),
+            None => REPLY.with(Cell::take),
         };
         kept.unwrap_or_else(|| Box::new(Gather::without_block()))
     }
@@ -204,7 +205,7 @@ impl<'a> Writer<'a> {
             gather.clear();
             match self.local {
                 Some(local) => local.reply.set(Some(gather)),
-                None => REPLY.set(Some(gather)),
+                None => REPLY.with(|reply| reply.set(Some(gather))),
             }
         }
     }

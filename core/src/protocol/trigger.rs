@@ -172,8 +172,8 @@ impl Trigger {
 
     /// [`wait`](Self::wait), or [`Wake::TimedOut`] once `deadline` is past. Only on std threads: the
     /// checkers have no clock, and explore a timeout as a thread that calls [`expire`](Self::expire).
-    #[cfg(not(any(loom, shuttle)))]
-    pub fn wait_until(&self, ticket: Ticket, deadline: std::time::Instant) -> Wake {
+    #[cfg(any(sim, not(any(loom, shuttle))))]
+    pub fn wait_until(&self, ticket: Ticket, deadline: crate::sync::time::Instant) -> Wake {
         let mut slot = self.slot();
         debug_assert_eq!(slot.ticket, ticket.0, "one waiter at a time");
         loop {
@@ -181,7 +181,7 @@ impl Trigger {
                 slot.target = None;
                 return token;
             }
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            let left = deadline.saturating_duration_since(crate::sync::time::Instant::now());
             if left.is_zero() {
                 slot.target = None;
                 return Wake::TimedOut;

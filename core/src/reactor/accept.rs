@@ -11,7 +11,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -25,6 +25,7 @@ use crate::protocol::lifecycle;
 use crate::protocol::takeover::Lead;
 use crate::runner::Task;
 use crate::shared::Shared;
+use crate::sync::time::Instant;
 use crate::sync::{Arc, lock};
 use crate::trace;
 
@@ -122,7 +123,7 @@ impl Acceptor {
                 (turn.fresh, turn.waits) = (true, false);
                 if server.sockets.has_buffers()
                     && peer.tcp().is_none()
-                    && let Err(source) = server.sockets.apply_buffers(&fd)
+                    && let Err(source) = server.sys.set_buffers(&fd, &server.sockets)
                 {
                     turn.errors.push(Error::Server { call: "setsockopt", source });
                 }

@@ -7,13 +7,14 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::accept::Acceptor;
 use super::registration::{Handles, Registry, Token};
 use super::sys::{Events, Interest, Kernel, Result, Sys};
 use crate::runner::Task;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::time::Instant;
 use crate::sync::{Mutex, lock};
 
 type Fd = <Kernel as Sys>::Fd;
@@ -50,7 +51,7 @@ pub(crate) struct Poller {
 
 impl Poller {
     pub(crate) fn new() -> Result<Self> {
-        let sys = super::sys::NixSys;
+        let sys = Kernel::default();
         let (epoll, wake) = (sys.epoll()?, sys.wake()?);
         sys.add_wake(&epoll, &wake, WAKE)?;
         Ok(Self {
@@ -182,7 +183,7 @@ impl Poller {
     /// Waits until one of `pollers` has an event, without taking it. Whether there is one.
     pub(crate) fn doze(pollers: &[Self], timeout: Duration) -> Result<bool> {
         let epolls: Vec<_> = pollers.iter().map(|poller| &poller.epoll).collect();
-        super::sys::NixSys.doze(&epolls, timeout)
+        Kernel::default().doze(&epolls, timeout)
     }
 
     /// Whether accepting pauses, and until when at most.

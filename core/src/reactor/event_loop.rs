@@ -12,7 +12,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::accept;
 use super::fx::{Fx, Local, State};
@@ -27,6 +27,7 @@ use crate::protocol::{interest, output};
 use crate::protocol::effects::Effects;
 use crate::shared::Shared;
 use crate::sync::Arc;
+use crate::sync::time::Instant;
 
 /// How many events one wait takes.
 const BATCH: usize = 256;

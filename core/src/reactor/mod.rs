@@ -24,7 +24,7 @@ pub(crate) mod fx;
 pub(crate) mod held;
 pub(crate) mod registration;
 pub(crate) mod sending;
-pub(crate) mod sys;
+pub mod sys;
 pub(crate) mod threads;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! Not here: who may make a call (the protocol), and what it is for.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(sim, allow(dead_code, reason = "the real kernel is there and is not used"))]
 
 use std::io::{self, IoSlice};
 use std::net::TcpListener;
@@ -28,9 +29,16 @@ use rustix::event::epoll::{self, Event, EventFlags};
 use rustix::net::{RecvFlags, SendFlags};
 
 use crate::addr::Addr;
+use crate::options::{ListenOptions, SocketOptions};
+
+#[cfg(sim)]
+pub mod sim;
 
 /// The kernel that the reactor runs on.
+#[cfg(not(sim))]
 pub(crate) type Kernel = NixSys;
+#[cfg(sim)]
+pub(crate) type Kernel = sim::SimSys;
 
 /// What a call that may have nothing to do found.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
@@ -130,6 +138,13 @@ pub(crate) trait Sys {
     /// A listening socket.
     type Listener;
 
+    /// A socket that listens on `address`, and where that is.
+    fn listen(&self, address: &str, options: &ListenOptions) -> crate::Result<(Self::Listener, Addr)>;
+    /// A connected socket, non-blocking, and who is at its other end. Blocks up to `timeout`.
+    fn connect(&self, address: &str, timeout: Duration, options: &SocketOptions) -> crate::Result<(Self::Fd, Addr)>;
+    /// Sets the sizes of the buffers of a socket.
+    fn set_buffers(&self, fd: &Self::Fd, options: &SocketOptions) -> io::Result<()>;
+
     fn epoll(&self) -> Result<Self::Epoll>;
     fn wake(&self) -> Result<Self::Wake>;
 
@@ -173,7 +188,7 @@ pub(crate) enum NixListener {
 }
 
 /// The real kernel, by way of `nix`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NixSys;
 
 fn event(interest: Interest, token: u64) -> EpollEvent {
@@ -225,6 +240,18 @@ impl Sys for NixSys {
     type Epoll = Epoll;
     type Wake = EventFd;
     type Listener = NixListener;
+
+    fn listen(&self, address: &str, options: &ListenOptions) -> crate::Result<(NixListener, Addr)> {
+        crate::socket::listen(address, options)
+    }
+
+    fn connect(&self, address: &str, timeout: Duration, options: &SocketOptions) -> crate::Result<(OwnedFd, Addr)> {
+        crate::socket::connect(address, timeout, options)
+    }
+
+    fn set_buffers(&self, fd: &OwnedFd, options: &SocketOptions) -> io::Result<()> {
+        options.apply_buffers(fd)
+    }
 
     fn epoll(&self) -> Result<Epoll> {
         Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)

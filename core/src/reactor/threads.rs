@@ -11,7 +11,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::epoll::Poller;
 use super::event_loop::{self, Desk};
@@ -19,8 +19,9 @@ use crate::error::Error;
 use crate::protocol::takeover::{Crew, Lead, Pulse, Slept, Succession, Watch};
 use crate::shared::Shared;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::thread::JoinHandle;
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::thread::{Builder, JoinHandle};
+use crate::sync::time::Instant;
+use crate::sync::{Arc, Mutex, lock, thread_local};
 use crate::trace;
 
 /// A spare thread that was not needed for so long ends.
@@ -123,7 +124,8 @@ impl Threads {
 /// where nobody is left to take over: then the watchdog tries again. Whether somebody else polls from here on.
 /// Does not block. (K1, K5)
 pub(crate) fn hand_over_before_blocking() -> bool {
-    let post = POST.with_borrow(|post| {
+    let post = POST.with(|post| {
+        let post = post.borrow();
         let post = post.as_ref()?;
         Some((post.server.clone(), post.lead.clone()?))
     });
@@ -137,7 +139,8 @@ pub(crate) fn hand_over_before_blocking() -> bool {
 
 /// Whether the calling thread leads the loop `home` of a server, and will look at its queue before it waits.
 pub(crate) fn leads(home: usize) -> bool {
-    POST.with_borrow(|post| {
+    POST.with(|post| {
+        let post = post.borrow();
         let lead = post.as_ref().and_then(|post| post.lead.as_ref());
         lead.is_some_and(|lead| lead.home() == home && !lead.is_over())
     })
@@ -145,12 +148,12 @@ pub(crate) fn leads(home: usize) -> bool {
 
 /// Whether the calling thread polls, for whichever server: none of these waits for a peer.
 pub(crate) fn on_polling_thread() -> bool {
-    POST.with_borrow(Option::is_some)
+    POST.with(|post| post.borrow().is_some())
 }
 
 /// Whether the calling thread runs callbacks of `server`, so that waiting for those to end would be for ever.
 pub(crate) fn on_thread_of(server: &Arc<Shared>) -> bool {
-    POST.with_borrow(|post| post.as_ref().is_some_and(|post| Arc::ptr_eq(&post.server, server)))
+    POST.with(|post| post.borrow().as_ref().is_some_and(|post| Arc::ptr_eq(&post.server, server)))
 }
 
 /// Counts a thread out, also when it panics.
@@ -159,7 +162,7 @@ struct Leaving(Arc<Shared>);
 impl Drop for Leaving {
     fn drop(&mut self) {
         let server = &self.0;
-        POST.set(None);
+        drop(POST.with(RefCell::take));
         // Ordering: Release, partner `alive`.
         server.threads.alive.fetch_sub(1, Ordering::Release);
         drop(lock(&server.state));
@@ -171,9 +174,9 @@ fn begin(server: &Arc<Shared>, name: String, body: impl FnOnce(&Arc<Shared>) + S
     let shared = server.clone();
     // Ordering: Relaxed: before the thread is there.
     server.threads.alive.fetch_add(1, Ordering::Relaxed);
-    let thread = std::thread::Builder::new().name(name).spawn(move || {
+    let thread = Builder::new().name(name).spawn(move || {
         let leaving = Leaving(shared);
-        POST.set(Some(Post { server: leaving.0.clone(), lead: None }));
+        POST.with(|post| post.replace(Some(Post { server: leaving.0.clone(), lead: None })));
         body(&leaving.0);
     });
     match thread {
@@ -194,7 +197,7 @@ fn begin(server: &Arc<Shared>, name: String, body: impl FnOnce(&Arc<Shared>) + S
 
 /// A thread that leads, and waits to lead again: until every loop is over, or it is not needed. (K2)
 fn serve(server: &Arc<Shared>, first: Option<Arc<Lead>>) {
-    let post = |lead| POST.with_borrow_mut(|post| post.as_mut().map(|post| post.lead = lead));
+    let post = |lead| POST.with(|post| post.borrow_mut().as_mut().map(|post| post.lead = lead));
     let mut desk = None;
     let mut newcomer = first.is_none();
     let mut next = first;

@@ -1,0 +1,178 @@
+//! Runs scenarios on the simulated kernel: `cargo xtask sim`.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a command-line tool around the checker")]
+
+#[cfg(sim)]
+fn main() -> anyhow::Result<std::process::ExitCode> {
+    sim::main()
+}
+
+#[cfg(not(sim))]
+fn main() {
+    eprintln!("built without a simulated kernel: run `cargo xtask sim`");
+    std::process::exit(2);
+}
+
+#[cfg(sim)]
+mod sim {
+    use std::process::{Command, ExitCode};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use anyhow::ensure;
+    use clap::Parser;
+    use comfy_table::{CellAlignment, Table, presets};
+    use pollproof_sim_tests::explore::{By, Explored, explore};
+    use pollproof_sim_tests::races;
+    use pollproof_sim_tests::scenarios::{Scenario, all};
+
+    /// How many scenarios run at a time.
+    const PARALLEL: usize = 2;
+
+    /// The environment variable by which a guard is left out.
+    const MUTANT: &str = "POLLPROOF_MUTANT";
+
+    #[derive(Parser)]
+    #[command(name = "sim", about = "Scenarios of the reactor on a simulated kernel, under shuttle")]
+    struct Arguments {
+        /// Schedules of each scheduler, for each scenario.
+        #[arg(long, default_value_t = 1_000)]
+        schedules: usize,
+        /// Added to the seed of each scenario.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Puts each known race back, and expects its scenario to fail.
+        #[arg(long)]
+        races: bool,
+        /// The tables as Markdown.
+        #[arg(long)]
+        markdown: bool,
+        /// Only these scenarios.
+        scenarios: Vec<String>,
+    }
+
+    /// One scenario under one scheduler.
+    struct Row {
+        scenario: &'static Scenario,
+        by: By,
+        seed: u64,
+        explored: Explored,
+        seconds: f64,
+    }
+
+    impl Row {
+        /// What is wrong.
+        fn problem(&self) -> Option<String> {
+            let failed = self.explored.failure.as_ref().map(|how| {
+                format!("schedule {} of seed {}: {how}", self.explored.schedules, self.seed)
+            });
+            let missed = || {
+                let never = self.scenario.targets.iter().filter(|target| !self.explored.counts.contains_key(**target));
+                let never: Vec<&str> = never.copied().collect();
+                (!never.is_empty()).then(|| format!("never happened: {}", never.join(", ")))
+            };
+            let problem = failed.or_else(missed)?;
+            Some(format!("{} by {}: {problem}", self.scenario.name, self.by.name()))
+        }
+    }
+
+    pub(super) fn main() -> anyhow::Result<ExitCode> {
+        let arguments = Arguments::parse();
+        // A failure is told in the table.
+        std::panic::set_hook(Box::new(|_| ()));
+        for name in &arguments.scenarios {
+            ensure!(all().any(|scenario| scenario.name == name), "there is no scenario `{name}`");
+        }
+        let good = if arguments.races { put_back(&arguments)? } else { run(&arguments) };
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn run(arguments: &Arguments) -> bool {
+        let wanted = |scenario: &&Scenario| {
+            arguments.scenarios.is_empty() || arguments.scenarios.iter().any(|name| name == scenario.name)
+        };
+        let plans: Vec<(&'static Scenario, By)> =
+            all().filter(wanted).flat_map(|scenario| By::ALL.map(|by| (scenario, by))).collect();
+        let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..PARALLEL {
+                scope.spawn(|| {
+                    // Ordering: Relaxed: each number once is all that is asked for.
+                    while let Some((scenario, by)) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let seed = seed(scenario.name) + arguments.seed;
+                        let begun = Instant::now();
+                        let explored = explore(scenario, *by, seed, arguments.schedules);
+                        let seconds = begun.elapsed().as_secs_f64();
+                        let row = Row { scenario, by: *by, seed, explored, seconds };
+                        if let Some(problem) = row.problem() {
+                            println!("{problem}");
+                        }
+                        rows.lock().expect("no panic").push(row);
+                    }
+                });
+            }
+        });
+        let mut rows = rows.into_inner().expect("no panic");
+        let place = |row: &Row| plans.iter().position(|(scenario, by)| scenario.name == row.scenario.name && *by == row.by);
+        rows.sort_by_key(place);
+        println!("{}", table(&rows, arguments.markdown));
+        let schedules: u64 = rows.iter().map(|row| row.explored.schedules).sum();
+        let failed = rows.iter().filter(|row| row.problem().is_some()).count();
+        println!("{} scenarios, {schedules} schedules, {failed} failed", rows.len() / By::ALL.len());
+        failed == 0
+    }
+
+    /// A seed for each name: the same in each run.
+    fn seed(name: &str) -> u64 {
+        // FNV-1a.
+        name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)) >> 32
+    }
+
+    fn table(rows: &[Row], markdown: bool) -> Table {
+        let mut table = Table::new();
+        table.load_style(if markdown { presets::ASCII_MARKDOWN } else { presets::UTF8_HORIZONTAL_ONLY });
+        table.set_header(["scenario", "clauses", "scheduler", "seed", "schedules", "what happened", "time"]);
+        for row in rows {
+            let counts: Vec<String> = row
+                .scenario
+                .targets
+                .iter()
+                .map(|target| format!("{target} {}", row.explored.counts.get(target).copied().unwrap_or_default()))
+                .collect();
+            table.add_row([
+                row.scenario.name.to_owned(),
+                row.scenario.clauses.join(" "),
+                row.by.name().to_owned(),
+                row.seed.to_string(),
+                row.explored.schedules.to_string(),
+                counts.join(", "),
+                format!("{:.1} s", row.seconds),
+            ]);
+        }
+        for column in [3, 4, 6] {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table
+    }
+
+    /// Puts each race back in a child process; each must make its scenario fail.
+    fn put_back(arguments: &Arguments) -> anyhow::Result<bool> {
+        let mut good = true;
+        for race in races::ALL {
+            let child = Command::new(std::env::current_exe()?)
+                .args(["--schedules", &arguments.schedules.to_string(), race.scenario])
+                .env(MUTANT, race.guard)
+                .output()?;
+            let said = String::from_utf8_lossy(&child.stdout);
+            let how = said.lines().next().unwrap_or_default();
+            // A guard that is not there, and a scenario that is not, end the child in another way.
+            let noticed = child.status.code() == Some(1) && how.starts_with(race.scenario);
+            good &= noticed;
+            let verdict = if noticed { how } else { "NOT NOTICED" };
+            println!("{} ({}, without {}): {verdict}", race.id, race.what, race.guard);
+        }
+        Ok(good)
+    }
+}

@@ -1,0 +1,150 @@
+//! Many schedules of one scenario.
+//!
+//! The schedulers are shuttle's. Around them is one thing more: the clock's thread runs when nobody else can, and only
+//! then (`pollproof::sync::simulated`). What runs and what may be scheduled is otherwise theirs.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pollproof::sim;
+use pollproof::sync::simulated::Clock;
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId, UrwRandomScheduler};
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+
+use crate::scenarios::Scenario;
+use crate::stage::Stage;
+
+/// PCT's depth: how many ordering constraints a bug may need.
+pub const DEPTH: usize = 3;
+/// More steps than that are a livelock.
+const STEPS: usize = 60_000;
+/// Moves of the clock when nobody can go on.
+const IDLE: u32 = 150;
+/// The clock's thread is the first that is started.
+const CLOCK: usize = 1;
+
+/// One of shuttle's schedulers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Probabilistic concurrency testing, of depth [`DEPTH`].
+    Pct,
+    /// Each runnable thread is as likely as the others.
+    Random,
+    /// Uniform random walk: each schedule is about as likely as the others.
+    Urw,
+}
+
+impl By {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Pct, Self::Random, Self::Urw];
+
+    /// In tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pct => "PCT",
+            Self::Random => "random",
+            Self::Urw => "URW",
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Explored {
+    /// Schedules that ran, the one that failed included.
+    pub schedules: u64,
+    /// What happened, over all of them.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// How it failed.
+    pub failure: Option<String>,
+}
+
+/// Runs so many schedules of `scenario`.
+pub fn explore(scenario: &'static Scenario, by: By, seed: u64, schedules: usize) -> Explored {
+    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(move || {
+        let ran = std::sync::Arc::new(AtomicU64::new(0));
+        let runs = ran.clone();
+        let execution = move || {
+            // Ordering: Relaxed: one thread of the machine.
+            runs.fetch_add(1, Ordering::Relaxed);
+            execute(scenario);
+        };
+        let _ = sim::take_counts();
+        let result = catch_unwind(AssertUnwindSafe(|| match by {
+            By::Pct => run(PctScheduler::new_from_seed(seed, DEPTH, schedules), execution),
+            By::Random => run(RandomScheduler::new_from_seed(seed, schedules), execution),
+            By::Urw => run(UrwRandomScheduler::new_from_seed(seed, schedules), execution),
+        }));
+        let failure = result.err().map(|payload| {
+            let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+        });
+        // Ordering: Relaxed, as above.
+        Explored { schedules: ran.load(Ordering::Relaxed), counts: sim::take_counts(), failure }
+    });
+    thread.expect("a thread").join().unwrap_or_else(|_| Explored {
+        schedules: 0,
+        counts: BTreeMap::new(),
+        failure: Some("the checker itself panicked".to_owned()),
+    })
+}
+
+fn run(scheduler: impl Scheduler + 'static, execution: impl Fn() + Send + Sync + 'static) {
+    let mut config = Config::new();
+    config.stack_size = 0x8_0000;
+    config.silence_warnings = true;
+    config.failure_persistence = FailurePersistence::None;
+    config.max_steps = MaxSteps::FailAfter(STEPS);
+    config.ungraceful_shutdown_config.immediately_return_on_panic = true;
+    Runner::new(Timed { inner: scheduler, seen: false }, config).run(execution);
+}
+
+fn execute(scenario: &'static Scenario) {
+    Clock::begin(scenario.races, IDLE);
+    sim::begin((scenario.faults)());
+    let clock = shuttle::thread::spawn(Clock::run);
+    let stage = Stage::new();
+    (scenario.run)(&stage);
+    stage.check();
+    drop(stage);
+    Clock::end();
+    clock.join().expect("the clock does not fail");
+    let report = sim::end();
+    assert!(report.broken.is_empty(), "the kernel was misused: {:?}", report.broken);
+    assert_eq!(report.open, 0, "fds are left open");
+}
+
+/// A scheduler that lets the clock run when nobody else can.
+struct Timed<S> {
+    inner: S,
+    /// The scheduler has seen the clock's thread: some of them count threads in the order in which they come.
+    seen: bool,
+}
+
+impl<S: Scheduler> Scheduler for Timed<S> {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        self.seen = false;
+        self.inner.new_execution()
+    }
+
+    fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
+        let is_clock = |task: &Task| usize::from(task.id()) == CLOCK;
+        if !runnable.iter().any(|task| is_clock(task)) {
+            return self.inner.next_task(runnable, current, is_yielding);
+        }
+        if !std::mem::replace(&mut self.seen, true) {
+            return self.inner.next_task(runnable, current, is_yielding);
+        }
+        if let [clock] = runnable {
+            Clock::is_alone();
+            return Some(clock.id());
+        }
+        let others: Vec<&Task> = runnable.iter().copied().filter(|task| !is_clock(task)).collect();
+        self.inner.next_task(&others, current, is_yielding)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.inner.next_u64()
+    }
+}

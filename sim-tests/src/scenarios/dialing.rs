@@ -1,0 +1,3 @@
+//! x
+use super::Scenario;
+pub(super) const ALL: &[Scenario] = &[];
