@@ -1,6 +1,6 @@
 //! Builds the `model` binary and runs plans as child processes.
 //!
-//! For: everything that runs models: the suite, the `race` CLI, `cargo xtask verify` and `guards`. Neither
+//! For: everything that runs models: the suite, the `race` CLI, `cargo xtask verify` and `mutate`. Neither
 //! loom nor shuttle can be stopped from inside, and a deadlock under loom aborts the process, so
 //! whatever may hang or fail runs in a child, and the child is killed when its time is up. That time is the
 //! processor's, not the clock's: what else the machine does changes no verdict and no chosen bound.
@@ -103,18 +103,26 @@ pub struct Driver {
     binary: PathBuf,
     env: Vec<(OsString, OsString)>,
     asleep: Duration,
+    only_committed: bool,
 }
 
 impl Driver {
     /// The driver of a binary that is built already.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), env: Vec::new(), asleep: ASLEEP }
+        Self { binary: binary.into(), env: Vec::new(), asleep: ASLEEP, only_committed: false }
     }
 
     /// Sets an environment variable for the children.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// A run fails at the first outcome that is not committed.
+    #[must_use]
+    pub fn only_committed(mut self) -> Self {
+        self.only_committed = true;
         self
     }
 
@@ -174,6 +182,9 @@ impl Driver {
         if timeline {
             command.arg("--timeline");
         }
+        if self.only_committed {
+            command.arg("--only-committed");
+        }
         let Output { status, stdout, stderr } = watched(&mut command, limit, self.asleep)?;
         let report = stdout.lines().last().and_then(|line| serde_json::from_str::<Report>(line).ok());
         let end = match (status, report) {
@@ -188,13 +199,18 @@ impl Driver {
         Ok(Run { end, stderr })
     }
 
-    /// The guards that a mutation build can drop.
+    /// Where it is.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// The mutants of a mutation build, by name.
     ///
     /// # Errors
     ///
     /// When the binary is not a mutation build.
-    pub fn sites(&self) -> anyhow::Result<Vec<String>> {
-        let output = self.command().arg("sites").output()?;
+    pub fn mutants(&self) -> anyhow::Result<Vec<String>> {
+        let output = self.command().arg("mutants").output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
     }

@@ -13,7 +13,7 @@
 //! | [`checker`] | carries out one plan, in this process |
 //! | [`driver`] | builds the `model` binary, runs plans as child processes, kills those that hang |
 //! | [`report`] | what one run showed, as one line of JSON |
-//! | [`record`] | the committed files: `scenarios.toml`, `deep.toml`, `guards.toml` |
+//! | [`record`] | the committed files: `scenarios.toml`, `deep.toml`, `mutants.toml` |
 //! | [`verdict`] | compares what was seen with what is committed |
 //! | [`linear`] | whether a history of calls is that of a sequential object |
 //! | [`recording`] | names for cells, threads and happenings, so that an execution can be shown |

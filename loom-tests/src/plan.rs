@@ -56,7 +56,7 @@ pub enum Build {
     Loom,
     /// `--cfg shuttle`.
     Shuttle,
-    /// `--cfg loom --cfg mutation`: loom, with guards that can be dropped.
+    /// `--cfg loom --cfg mutation`: loom, with guards, bits and orderings that can be changed.
     Mutation,
 }
 

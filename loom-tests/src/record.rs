@@ -1,8 +1,8 @@
-//! The committed files: what each model showed, and which model needs each guard.
+//! The committed files: what each model showed, and which model kills each mutant.
 //!
 //! For: `scenarios.toml` (bounds, counts, outcomes), `deep.toml` (the long exploration) and
-//! `guards.toml` (who kills which mutant). They are written by `cargo xtask verify` and
-//! `cargo xtask guards` and by nothing else.
+//! `mutants.toml` (who kills which mutant). They are written by `cargo xtask verify` and
+//! `cargo xtask mutate` and by nothing else, reasons apart.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -114,6 +114,11 @@ impl ModelRecord {
         self.outcomes_of(0).contains(outcome) || self.outcomes_of(1).contains(outcome)
     }
 
+    /// Every outcome that loom or shuttle reached.
+    pub fn reached(&self) -> impl Iterator<Item = &String> {
+        self.outcomes_of(0).iter().chain(self.outcomes_of(1)).chain(&self.beyond_loom)
+    }
+
     /// The number of different outcomes that loom reached.
     pub fn outcome_count(&self) -> usize {
         self.outcomes_of(0).union(self.outcomes_of(1)).count()
@@ -179,38 +184,79 @@ pub struct DeepRecord {
     pub seconds: u64,
 }
 
-/// `guards.toml`.
+/// `mutants.toml`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Guards {
-    /// Every guard of the protocol, in the order of `pollproof::mutation::SITES`.
-    #[serde(default, rename = "guard")]
-    pub guards: Vec<GuardRecord>,
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Mutants {
+    /// The mutants that change nothing in any execution of any model: the bit is always set there already, or clear.
+    #[serde(default)]
+    pub without_effect: Vec<String>,
+    /// All others, in the order of `pollproof::mutation::table::mutants`.
+    #[serde(default, rename = "mutant")]
+    pub mutants: Vec<MutantRecord>,
 }
 
-impl Committed for Guards {
-    const PATH: &'static str = "loom-tests/guards.toml";
+impl Committed for Mutants {
+    const PATH: &'static str = "loom-tests/mutants.toml";
     const HEADER: &'static str = "\
-# Each guard of the protocol, dropped one at a time, and the model that failed without it.
-# Written by `cargo xtask guards`. `survives` is written by hand: why no model needs that guard.
+# Each mutant of the protocol, and the model that failed with it. Written by `cargo xtask mutate --all`.
+# guard:NAME is a guard that answers false, bit:TRANSITION-BIT a bit left out, bit:TRANSITION+BIT one too many,
+# order:SITE=ORDERING a weaker ordering. `survives` is written by hand: why no model can tell.
 ";
 }
 
-/// What dropping one guard did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct GuardRecord {
-    /// The name of the guard.
-    pub site: String,
-    /// What failed without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub killer: Option<Killer>,
-    /// Why nothing fails without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub survives: Option<String>,
+impl Mutants {
+    /// The record of one mutant.
+    pub fn get(&self, name: &str) -> Option<&MutantRecord> {
+        self.mutants.iter().find(|record| record.name == name)
+    }
 }
 
-/// The run that fails without a guard.
+/// What one mutant did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MutantRecord {
+    /// Its name.
+    pub name: String,
+    /// What failed with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub killer: Option<Killer>,
+    /// If nothing did: how many runs of models it could show in, and how many of these went through in the time that
+    /// it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed: Option<[usize; 2]>,
+    /// Why nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survives: Option<Survives>,
+}
+
+/// Why no model fails with a mutant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Survives {
+    /// In a word.
+    pub kind: Exempt,
+    /// In a sentence.
+    pub reason: String,
+}
+
+/// The kinds of mutants that need no killer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exempt {
+    /// Nothing differs that anybody could observe.
+    Equivalent,
+    /// Work is done that need not be, or later than it could be.
+    Performance,
+}
+
+/// What a mutant's name says of it.
+pub fn site_of(mutant: &str) -> &str {
+    let end = mutant.find(['-', '+', '=']).filter(|_| !mutant.starts_with("guard:"));
+    &mutant[..end.unwrap_or(mutant.len())]
+}
+
+/// The run that fails with a mutant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Killer {

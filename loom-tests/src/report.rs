@@ -27,6 +27,9 @@ pub struct Report {
     pub seconds: f64,
     /// Why the run failed, if it did.
     pub failure: Option<String>,
+    /// In a mutation build, of a run that passed: the mutants that would have changed something in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touched: Vec<String>,
     /// How it came to that, if it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Timeline>,

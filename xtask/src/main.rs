@@ -11,7 +11,7 @@
 mod bench;
 mod choose;
 mod deep;
-mod guards;
+mod mutate;
 mod sanitize;
 mod steps;
 mod tables;
@@ -53,13 +53,18 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Drops each guard of the protocol in turn and names the model that fails without it.
-    Guards {
-        /// Only asks whether each committed killer still kills.
+    /// Changes guards, bits and orderings of the protocol one at a time; some model must fail with each. Without
+    /// --all: one mutant for each site, with the model that is known to fail.
+    Mutate {
+        /// Every mutant, with every model that could tell; writes loom-tests/mutants.toml.
         #[arg(long)]
-        check: bool,
-        /// Only these guards.
-        sites: Vec<String>,
+        all: bool,
+        /// With --all: how much processor time a mutant may take.
+        #[arg(long, default_value_t = 60, requires = "all")]
+        seconds: u64,
+        /// With --all: only these mutants or sites.
+        #[arg(requires = "all")]
+        names: Vec<String>,
     },
 }
 
@@ -100,7 +105,8 @@ fn main() -> ExitCode {
         }
         Command::Verify(verify) => tables::run(verify.check),
         Command::Bench { name, arguments } => bench::run(&name, &arguments),
-        Command::Guards { check, sites } => guards::run(check, &sites),
+        Command::Mutate { all: true, seconds, names } => mutate::all(&names, seconds),
+        Command::Mutate { .. } => mutate::quick(),
     };
     match good {
         Ok(true) => ExitCode::SUCCESS,

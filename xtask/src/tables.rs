@@ -6,8 +6,10 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, bail};
-use loom_tests::record::{Committed as _, Deep, Guards, Scenarios, ShuttleRecord, root};
+use loom_tests::record::{Committed as _, Deep, Mutants, Scenarios, ShuttleRecord, root};
 use loom_tests::scenario::models;
+
+use crate::mutate::show;
 
 const PATH: &str = "VERIFICATION.md";
 const CLOSE: &str = "<!-- /generated -->";
@@ -56,7 +58,9 @@ fn fill(text: &str, table: impl Fn(&str) -> anyhow::Result<String>) -> anyhow::R
 fn table(name: &str) -> anyhow::Result<String> {
     match name {
         "scenarios" => scenarios(),
-        "guards" => guards(),
+        "mutants" => Ok(show::numbers(&Mutants::load()?)),
+        "survivors" => Ok(show::survivors(&Mutants::load()?)),
+        "killers" => Ok(show::killers(&Mutants::load()?)),
         "deep" => deep(),
         _ => bail!("{PATH}: there is no table `{name}`"),
     }
@@ -94,33 +98,6 @@ fn scenarios() -> anyhow::Result<String> {
         unbounded += usize::from(record.bound == loom_tests::plan::Bound::Unbounded);
     }
     writeln!(out, "\n{count} models, {unbounded} of them unbounded, {} executions under loom.", digits(total))?;
-    Ok(out)
-}
-
-fn guards() -> anyhow::Result<String> {
-    let mut out = String::from("| guard | killed by | executions | what it said |\n| --- | --- | ---: | --- |\n");
-    let file = Guards::load()?;
-    for record in &file.guards {
-        match &record.killer {
-            Some(killer) => writeln!(
-                out,
-                "| `{}` | `{}`, {} | {} | {} |",
-                record.site,
-                killer.model,
-                killer.order,
-                killer.executions.map_or_else(|| "none".to_owned(), digits),
-                cell(&killer.how)
-            )?,
-            None => writeln!(
-                out,
-                "| `{}` | nothing | - | {} |",
-                record.site,
-                cell(record.survives.as_deref().unwrap_or("no reason is given"))
-            )?,
-        }
-    }
-    let killed = file.guards.iter().filter(|record| record.killer.is_some()).count();
-    writeln!(out, "\n{killed} of {} guards killed.", file.guards.len())?;
     Ok(out)
 }
 

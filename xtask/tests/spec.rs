@@ -2,7 +2,7 @@
 //!
 //! A clause is a list item that begins with its bold id. It is *carried* where `core/src` cites it, and
 //! *checked* where a scenario lists it or a test says `SPEC:` and its id. Not here: whether the check is
-//! any good; that is what `cargo xtask guards` asks.
+//! any good; that is what `cargo xtask mutate` asks.
 #![cfg(not(any(loom, shuttle)))]
 
 mod common;

@@ -14,6 +14,7 @@
 
 use std::ptr;
 
+use crate::mutation::order;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 
@@ -94,7 +95,7 @@ impl<T> Link<T> {
         // one has none yet, so it is alive. After the store it may be gone.
         let place = if last.is_null() { &self.first } else { unsafe { &(*last).next } };
         // Ordering: Release, partner the load in `pop`: who finds the node finds its value. (B1)
-        place.store(node, Ordering::Release);
+        place.store(node, order("link.push", Ordering::Release));
     }
 
     /// Takes the oldest value; `None` if there is none. Never blocks.
@@ -109,7 +110,7 @@ impl<T> Link<T> {
         // Safety: the node that was popped last is freed by the pop after it, which is this one, or by `drop`.
         let place = if emptied.is_null() { &self.first } else { unsafe { &(*emptied).next } };
         // Ordering: Acquire, partner the store in `push`.
-        let node = place.load(Ordering::Acquire);
+        let node = place.load(order("link.pop", Ordering::Acquire));
         if node.is_null() {
             return None;
         }

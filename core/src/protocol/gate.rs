@@ -8,11 +8,11 @@
 //! One acceptor, any number of ends. Out of file descriptors the same gate serves: any end may have freed
 //! one. Not here: the listener, and how the acceptor sleeps (`reactor/accept`).
 
-use crate::mutation::guard;
+use crate::mutation::{changed, guard, mask, order};
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// The acceptor waits for an end. The rest of the word is the count.
-const WAITS: u32 = 1 << 31;
+pub(crate) const WAITS: u32 = 1 << 31;
 
 /// How many connections there are, and whether the acceptor waits.
 ///
@@ -84,14 +84,16 @@ impl Gate {
     /// The acceptor is about to wait for room: the next end wakes it, unless this found that there is some. (Q1)
     pub fn wait(&self) -> Found {
         // Ordering: AcqRel, partner `leave`: of the two, one sees the other.
-        Found::of(self.0.fetch_or(WAITS, Ordering::AcqRel))
+        let found = self.0.fetch_or(mask("gate.wait", WAITS), order("gate.wait", Ordering::AcqRel));
+        changed("gate.wait", WAITS, found);
+        Found::of(found)
     }
 
     /// A connection that [`enter`](Self::enter) counted is over. `true`: the caller wakes the acceptor. (Q1)
     #[must_use]
     pub fn leave(&self) -> bool {
         // Ordering: AcqRel, partner `wait`: what the end freed is free for the acceptor that it wakes.
-        let found = Found::of(self.0.fetch_sub(1, Ordering::AcqRel));
+        let found = Found::of(self.0.fetch_sub(1, order("gate.leave", Ordering::AcqRel)));
         guard("gate.leave-wakes", found.waiting) && self.wake()
     }
 
@@ -99,7 +101,9 @@ impl Gate {
     /// caller wakes it. The acceptor itself calls this when it goes on. (Q1)
     pub fn wake(&self) -> bool {
         // Ordering: AcqRel, partner `wait`.
-        Found::of(self.0.fetch_and(!WAITS, Ordering::AcqRel)).waiting
+        let found = self.0.fetch_and(!mask("gate.wake", WAITS), order("gate.wake", Ordering::AcqRel));
+        changed("gate.wake", WAITS, found);
+        Found::of(found).waiting
     }
 }
 

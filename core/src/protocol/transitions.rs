@@ -9,6 +9,7 @@
 //! `interest` and `trigger`; nothing outside these modules calls a transition.
 
 use super::word::*;
+use crate::mutation::{changed, mask, order};
 use crate::sync::atomic::{AtomicWord, Ordering::AcqRel};
 use crate::sync::label;
 
@@ -39,7 +40,9 @@ fn check(left_behind: Snapshot) {
 impl Word {
     /// The word of a connection that is born owned. `handler`: an OnConnect or OnRequest is set. (S2)
     pub fn new(handler: bool) -> Self {
-        Self(AtomicWord::new(BORN | if handler { HANDLER } else { 0 }))
+        let born = BORN | if handler { HANDLER } else { 0 };
+        changed("new", born, 0);
+        Self(AtomicWord::new(mask("new", born)))
     }
 
     #[inline(always)]
@@ -48,8 +51,10 @@ impl Word {
         // Ordering: AcqRel, partner: every other RMW of this word. Acquire takes over what the previous
         // owners of these bits left behind; Release hands over what this thread wrote. Neither alone is
         // enough, because one transition ends one role and begins another.
-        let found = Snapshot(self.0.fetch_or(bits, AcqRel));
-        check(found.with(bits));
+        let mask = mask(name, bits);
+        let found = Snapshot(self.0.fetch_or(mask, order(name, AcqRel)));
+        changed(name, bits, found.0);
+        check(found.with(mask));
         found
     }
 
@@ -57,8 +62,10 @@ impl Word {
     fn clear(&self, name: &'static str, bits: u32) -> Snapshot {
         label(name);
         // Ordering: AcqRel, partner: every other RMW of this word; see `set`.
-        let found = Snapshot(self.0.fetch_and(!bits, AcqRel));
-        check(found.without(bits));
+        let mask = mask(name, bits);
+        let found = Snapshot(self.0.fetch_and(!mask, order(name, AcqRel)));
+        changed(name, bits, found.0);
+        check(found.without(mask));
         found
     }
 

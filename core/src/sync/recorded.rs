@@ -19,7 +19,7 @@ macro_rules! update {
         /// See [`std::sync::atomic`].
         #[track_caller]
         pub fn $method(&self, $given: $value, order: Ordering) -> $value {
-            self.about_to(Op::Update, Self::number($given));
+            self.about_to(Op::Update, Self::number($given), order);
             // Ordering: the caller's.
             let $seen = self.0.$method($given, order);
             after(Op::Update, Some(Self::number($seen)), Self::number($left));
@@ -44,7 +44,7 @@ macro_rules! exchange {
             success: Ordering,
             failure: Ordering,
         ) -> Result<$value, $value> {
-            self.about_to(Op::Exchange(false), Self::number(new));
+            self.about_to(Op::Exchange(false), Self::number(new), success);
             // Ordering: the caller's.
             let found = self.0.$method(current, new, success, failure);
             match found {
@@ -69,7 +69,12 @@ macro_rules! atomic {
                 Self(checker::$name::new(value), number())
             }
 
-            fn about_to(&self, op: Op, operand: u64) {
+            #[track_caller]
+            fn about_to(&self, op: Op, operand: u64, order: Ordering) {
+                #[cfg(mutation)]
+                crate::mutation::named(order, std::panic::Location::caller().file());
+                #[cfg(not(mutation))]
+                let _ = order;
                 before(op, std::ptr::from_ref(self).addr(), self.1, operand);
             }
 
@@ -81,7 +86,7 @@ macro_rules! atomic {
             /// See [`std::sync::atomic`].
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $value {
-                self.about_to(Op::Load, 0);
+                self.about_to(Op::Load, 0, order);
                 // Ordering: the caller's.
                 let seen = self.0.load(order);
                 after(Op::Load, Some(Self::number(seen)), Self::number(seen));
@@ -91,7 +96,7 @@ macro_rules! atomic {
             /// See [`std::sync::atomic`].
             #[track_caller]
             pub fn store(&self, value: $value, order: Ordering) {
-                self.about_to(Op::Store, Self::number(value));
+                self.about_to(Op::Store, Self::number(value), order);
                 // Ordering: the caller's.
                 self.0.store(value, order);
                 after(Op::Store, None, Self::number(value));

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use loom_tests::plan::Plan;
+use loom_tests::record::{Committed as _, Scenarios};
 use loom_tests::scenario::{Model, Order, models};
 use loom_tests::{all, checker, selftest};
 
@@ -25,8 +26,8 @@ struct Arguments {
 enum Command {
     /// Lists the models.
     List,
-    /// Lists the guards that a mutation build can drop.
-    Sites,
+    /// Lists the mutants of a mutation build.
+    Mutants,
     /// Runs a model.
     Run {
         /// As `list` prints it.
@@ -38,6 +39,9 @@ enum Command {
         /// Records the steps of each execution, and shows those of the failing one.
         #[arg(long)]
         timeline: bool,
+        /// Fails at the first outcome that scenarios.toml does not have.
+        #[arg(long)]
+        only_committed: bool,
     },
 }
 
@@ -54,8 +58,13 @@ fn main() -> ExitCode {
 fn act(command: Command) -> anyhow::Result<()> {
     match command {
         Command::List => models(all()).iter().for_each(|model| println!("{}", model.id())),
-        Command::Sites => sites()?,
-        Command::Run { model, order, plan, timeline } => {
+        Command::Mutants => mutants()?,
+        Command::Run { model, order, plan, timeline, only_committed } => {
+            if only_committed {
+                let committed = Scenarios::load()?;
+                let record = committed.get(&model).with_context(|| format!("`{model}` has no record"))?;
+                checker::allow_only(record.reached().cloned().collect());
+            }
             let report = checker::run(find(&model)?, order, plan, timeline)?;
             println!("{}", serde_json::to_string(&report)?);
         }
@@ -71,12 +80,12 @@ fn find(id: &str) -> anyhow::Result<Model> {
 }
 
 #[cfg(mutation)]
-fn sites() -> anyhow::Result<()> {
-    pollproof::mutation::SITES.iter().for_each(|site| println!("{site}"));
+fn mutants() -> anyhow::Result<()> {
+    pollproof::mutation::mutants().iter().for_each(|name| println!("{name}"));
     Ok(())
 }
 
 #[cfg(not(mutation))]
-fn sites() -> anyhow::Result<()> {
-    anyhow::bail!("only a build with `--cfg mutation` can drop guards")
+fn mutants() -> anyhow::Result<()> {
+    anyhow::bail!("only a build with `--cfg mutation` has mutants")
 }

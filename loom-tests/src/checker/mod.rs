@@ -65,6 +65,7 @@ pub fn run(model: Model, order: Order, plan: Plan, timeline: bool) -> anyhow::Re
         outcomes: BTreeSet::new(),
         seconds: 0.0,
         failure: None,
+        touched: Vec::new(),
         timeline: None,
     };
     let tally = Tally::start(report.clone());
@@ -79,7 +80,23 @@ pub fn run(model: Model, order: Order, plan: Plan, timeline: bool) -> anyhow::Re
         tally.end(body(&setup));
     })?;
     let (executions, outcomes) = tally.finish();
-    Ok(Report { executions, complete, outcomes, seconds: started.elapsed().as_secs_f64(), ..report })
+    let touched = touched();
+    Ok(Report { executions, complete, outcomes, seconds: started.elapsed().as_secs_f64(), touched, ..report })
+}
+
+/// From here on an execution with any other outcome fails the run at once. For mutants, which need not go on then.
+pub fn allow_only(outcomes: BTreeSet<String>) {
+    tally::allow_only(outcomes);
+}
+
+#[cfg(mutation)]
+fn touched() -> Vec<String> {
+    pollproof::mutation::touched()
+}
+
+#[cfg(not(mutation))]
+fn touched() -> Vec<String> {
+    Vec::new()
 }
 
 /// Counting and collecting beside the checkers: `std` types on purpose, which no checker sees.
@@ -92,7 +109,7 @@ mod tally {
     use std::collections::BTreeSet;
     use std::panic::{self, PanicHookInfo};
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{Mutex, OnceLock, PoisonError};
     use std::time::Instant;
 
     use crate::report::Report;
@@ -100,6 +117,11 @@ mod tally {
 
     static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
     static OUTCOMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static ALLOWED: OnceLock<BTreeSet<String>> = OnceLock::new();
+
+    pub(super) fn allow_only(outcomes: BTreeSet<String>) {
+        ALLOWED.get_or_init(|| outcomes);
+    }
 
     /// The counters of the one run that this process is making.
     #[derive(Clone, Copy)]
@@ -122,6 +144,8 @@ mod tally {
         pub(super) fn end(self, outcome: String) {
             let mut outcomes = outcomes();
             if !outcomes.contains(&outcome) {
+                let allowed = ALLOWED.get().is_none_or(|allowed| allowed.contains(&outcome));
+                assert!(allowed, "outcome {outcome}");
                 outcomes.insert(outcome);
             }
         }

@@ -4,12 +4,13 @@
 //! where it says that nobody else is there.
 
 use pollproof::protocol::effects::{Effects, Input, Ran, Sent};
+use pollproof::protocol::interest;
 use pollproof::protocol::output;
 use pollproof::protocol::process;
 use pollproof::protocol::progress::{Progress, Unread};
 use pollproof::protocol::transitions::Word;
 use pollproof::protocol::trigger::Trigger;
-use pollproof::protocol::word::Snapshot;
+use pollproof::protocol::word::{ARMED, Snapshot};
 use pollproof::sync::atomic::Ordering;
 use pollproof::sync::{lock, thread};
 
@@ -97,6 +98,11 @@ impl Effects for World {
         let mut kernel = self.kernel();
         kernel.registered = true;
         kernel.modify((true, false, false));
+        drop(kernel);
+        // Output that OnPrepare left parked could not say so before the fd was there.
+        if self.inner.user.flushes_early && self.inner.word.look().any(ARMED) {
+            interest::mask_after_eof(self);
+        }
         true
     }
 
@@ -343,6 +349,7 @@ impl Effects for World {
         let old = self.inner.mask.with_mut(|mask| unsafe { std::mem::replace(&mut *mask, wanted) });
         recording::label("EPOLL_CTL_MOD");
         let mut kernel = self.kernel();
+        assert!(kernel.registered || kernel.dels > 0, "a MOD before the ADD");
         // ENOENT otherwise: a MOD that was under way when the DEL came, which changes nothing.
         if kernel.registered && old != wanted {
             kernel.modify(wanted);

@@ -54,6 +54,8 @@ pub struct User {
     pub keeps_open: bool,
     /// Whether the user ends the output.
     pub ends: bool,
+    /// Whether OnPrepare flushes, so that the ADD must look whether output is parked.
+    pub flushes_early: bool,
     /// Inside OnPrepare.
     pub on_prepare: Act,
     /// Inside OnConnect.
@@ -81,6 +83,7 @@ impl Default for User {
             shares: false,
             keeps_open: false,
             ends: false,
+            flushes_early: false,
             on_prepare: quiet,
             on_connect: quiet,
             on_request: quiet,

@@ -1,5 +1,7 @@
 //! Chapter "Order and hand-over": OnConnect against every way to close.
 
+use pollproof::protocol::effects::Ran;
+
 use crate::rig::{User, World, closes};
 use crate::scenario::Runner::{Inline, Spawned};
 use crate::scenario::Scenario;
@@ -133,6 +135,33 @@ pub const SCENARIOS: &[Scenario] = &[
             );
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "output-parked-before-the-add",
+        chapter: "Order and hand-over",
+        clauses: &["I1", "D2"],
+        sentence: "A flush in OnPrepare that the socket does not take waits for the ADD, which then asks for the rest.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let on_prepare = |world: &World| {
+                world.flush(1).expect("nobody else flushes, and nobody closes");
+                Ran::Done
+            };
+            let user = User { output: true, flushes_early: true, on_prepare, ..User::default() };
+            let world = World::born(setup, user);
+            let acceptor = world.clone();
+            setup.race(
+                || {
+                    acceptor.register();
+                    acceptor.connect();
+                },
+                vec![world.role(|w| w.peer_takes(1))],
+            );
+            let outcome = world.end();
+            assert!(world.all_sent(), "{outcome}");
             outcome
         },
     },

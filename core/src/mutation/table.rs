@@ -1,0 +1,253 @@
+//! Every mutant, by name: the guards, the bits of each transition, the orderings. Only in a mutation build.
+//!
+//! The tables must be complete: a guard, a transition or an ordering that they do not know panics when it runs.
+
+use crate::protocol::gate::WAITS;
+use crate::protocol::word::*;
+use crate::sync::atomic::Ordering;
+
+/// Every guard of the protocol, by name. The name says which module has it and what it guards.
+pub(super) const GUARDS: &[&str] = &[
+    "process.retake-pending",
+    "process.retake-closing",
+    "process.retake-choked",
+    "process.choked",
+    "process.still-high",
+    "process.fill",
+    "process.read-on",
+    "process.retake-shutdown",
+    "process.retake-rest-over",
+    "process.retake-idle-over",
+    "process.retake-kept",
+    "process.tell-end",
+    "process.user-stops-drain",
+    "process.task-held-through-close",
+    "process.install-handler",
+    "progress.same-bytes",
+    "progress.told-of-close",
+    "settle.unattended",
+    "settle.kept",
+    "settle.relieve-others",
+    "settle.gate-output",
+    "settle.output-left",
+    "settle.detach-once",
+    "hold.reading",
+    "hold.interest",
+    "hold.flushing",
+    "hold.sending",
+    "leave.last-one-out",
+    "leave.shutdown",
+    "idle.read-under-way",
+    "idle.output-left",
+    "idle.kept",
+    "idle.half-packet",
+    "idle.ungate",
+    "connect.closed-before",
+    "connect.hand-over",
+    "connect.panic-closes",
+    "connect.disconnect-panic-closes",
+    "register.closed-before",
+    "register.panic-closes",
+    "read.one-reader",
+    "read.mask",
+    "read.unmask",
+    "read.closing",
+    "read.closed-detach",
+    "read.gate",
+    "read.full",
+    "read.owner",
+    "read.announce",
+    "read.wanted",
+    "eof.first-closer",
+    "eof.connecting",
+    "hup.first-closer",
+    "hup.connecting",
+    "hup.detach-once",
+    "disconnect.panic-closes",
+    "detach.once",
+    "close.takes-task",
+    "output.one-flusher",
+    "output.ended-before-serve",
+    "output.closed",
+    "output.one-consumer",
+    "output.retake",
+    "output.between-two-sends",
+    "output.closed-before-retake",
+    "output.unpark-claims",
+    "output.closed-before-send",
+    "output.relieve",
+    "output.relieve-parked",
+    "output.await-closed",
+    "output.relieve-others",
+    "output.relieve-others-parked",
+    "output.end-gates",
+    "output.end",
+    "interest.full",
+    "interest.one-owner",
+    "interest.retake",
+    "interest.closed",
+    "interest.masked",
+    "interest.masked-closed",
+    "trigger.size",
+    "trigger.own-token",
+    "trigger.recheck",
+    "trigger.wants-more",
+    "trigger.one-flusher",
+    "trigger.close-wakes",
+    "slot.announce",
+    "close-list.sealed",
+    "close-list.caught-each",
+    "gate.room",
+    "gate.leave-wakes",
+    "takeover.look",
+    "takeover.same-beat",
+    "takeover.resting",
+    "takeover.spare-first",
+    "takeover.most-threads",
+    "takeover.one-successor",
+    "takeover.duty-first",
+];
+
+/// Whether a transition sets or clears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It sets its bits.
+    Set,
+    /// It clears its bits.
+    Clear,
+}
+use Change::{Clear, Set};
+
+/// A transition, and which bits it changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Transition {
+    /// The name of its function.
+    pub(super) name: &'static str,
+    /// What it does with its bits.
+    pub(super) change: Change,
+    /// The bits that it always changes.
+    pub(super) always: u32,
+    /// The bits that it changes in some calls.
+    pub(super) sometimes: u32,
+    /// Every bit of its word.
+    pub(super) names: &'static [(u32, &'static str)],
+}
+
+const fn word(name: &'static str, change: Change, always: u32, sometimes: u32) -> Transition {
+    Transition { name, change, always, sometimes, names: NAMES }
+}
+
+const fn gate(name: &'static str, change: Change) -> Transition {
+    Transition { name, change, always: WAITS, sometimes: 0, names: &[(WAITS, "WAITS")] }
+}
+
+/// The transitions of a connection's word, its birth among them, and those of the gate that change its bit.
+pub(super) const TRANSITIONS: &[Transition] = &[
+    word("new", Set, BORN, HANDLER),
+    word("look", Set, 0, 0),
+    word("take", Set, TASK, 0),
+    word("begin_drain", Clear, PENDING | FRESH, 0),
+    word("release", Clear, TASK, 0),
+    word("begin_register", Clear, DET, 0),
+    word("end_connect", Clear, CONNECTING, 0),
+    word("begin_read", Set, READING | TASK, 0),
+    word("announce", Set, PENDING | TASK, FULL),
+    word("fill", Set, FULL, 0),
+    word("unfill", Clear, FULL, 0),
+    word("mask_read", Set, READING | TASK | MASKED, 0),
+    word("end_read", Clear, READING | MASKED, 0),
+    word("eof", Set, EOF, 0),
+    word("hup", Set, PEER | DET, 0),
+    word("close", Set, USER | TASK, 0),
+    word("close_held", Set, USER, 0),
+    word("detach", Set, USER | BACK | TASK, 0),
+    word("shutdown", Set, SHUTDOWN | TASK, 0),
+    word("gate_input", Set, NOREAD, 0),
+    word("ungate_input", Clear, NOREAD, 0),
+    word("gate_output", Set, NOWRITE, 0),
+    word("claim_detach", Set, DET, 0),
+    word("commit", Set, FINAL, 0),
+    word("announce_handler", Set, HANDLER | FRESH | PENDING | TASK, 0),
+    word("begin_flush", Set, FLUSHING | OUT, 0),
+    word("announce_output", Set, OUT | OUTPEND, 0),
+    word("begin_send", Clear, OUTPEND, 0),
+    word("park", Set, ARMED | MOD | MODPEND, 0),
+    word("unpark", Clear, ARMED, 0),
+    word("end_send", Clear, OUT, 0),
+    word("retake_send", Set, OUT, 0),
+    word("end_flush", Clear, FLUSHING, 0),
+    word("choke", Set, HIGH, 0),
+    word("unchoke", Clear, HIGH, 0),
+    word("await_drain", Set, AWAITED, 0),
+    word("end_await", Clear, AWAITED, 0),
+    word("want_interest", Set, MOD | MODPEND, 0),
+    word("begin_interest", Clear, MODPEND, 0),
+    word("end_interest", Clear, MOD, 0),
+    word("retake_interest", Set, MOD, 0),
+    word("begin_sync", Set, SYNC, 0),
+    word("begin_wait", Set, 0, WAITR | WAITW),
+    word("end_wait", Clear, 0, WAITR | WAITW | SYNC),
+    gate("gate.wait", Set),
+    gate("gate.wake", Clear),
+];
+
+/// The operations with an ordering that can be weaker, apart from those of the connection's word: these are named
+/// by their transitions, and are all of them AcqRel.
+pub(super) const ORDERS: &[(&str, Ordering)] = &[
+    ("gate.wait", Ordering::AcqRel),
+    ("gate.leave", Ordering::AcqRel),
+    ("gate.wake", Ordering::AcqRel),
+    ("link.push", Ordering::Release),
+    ("link.pop", Ordering::Acquire),
+];
+
+/// Each ordering that is one step weaker.
+pub(super) fn weaker(order: Ordering) -> &'static [Ordering] {
+    match order {
+        Ordering::AcqRel => &[Ordering::Acquire, Ordering::Release],
+        Ordering::Acquire | Ordering::Release => &[Ordering::Relaxed],
+        _ => &[],
+    }
+}
+
+/// All sites with an ordering.
+pub(super) fn orders() -> impl Iterator<Item = (&'static str, Ordering)> {
+    // The birth of a word is no operation, and the gate has its rows in `ORDERS`.
+    let words = TRANSITIONS.iter().filter(|row| row.names.len() == NAMES.len() && row.name != "new");
+    words.map(|row| (row.name, Ordering::AcqRel)).chain(ORDERS.iter().copied())
+}
+
+/// One change of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mutant {
+    /// The guard answers `false`.
+    Guard(&'static str),
+    /// The transition leaves one of its bits alone.
+    Drop(&'static str, u32),
+    /// The transition changes one bit more.
+    Add(&'static str, u32),
+    /// The operation has a weaker ordering.
+    Order(&'static str, Ordering),
+}
+
+/// Every mutant, with the name by which `POLLPROOF_MUTANT` asks for it.
+///
+/// `guard:NAME`, `bit:TRANSITION-BIT`, `bit:TRANSITION+BIT`, `order:SITE=ORDERING`.
+pub(super) fn mutants() -> Vec<(String, Mutant)> {
+    let mut all: Vec<(String, Mutant)> =
+        GUARDS.iter().map(|name| (format!("guard:{name}"), Mutant::Guard(name))).collect();
+    for row in TRANSITIONS {
+        for &(bit, name) in row.names {
+            if (row.always | row.sometimes) & bit != 0 {
+                all.push((format!("bit:{}-{name}", row.name), Mutant::Drop(row.name, bit)));
+            }
+            if row.always & bit == 0 {
+                all.push((format!("bit:{}+{name}", row.name), Mutant::Add(row.name, bit)));
+            }
+        }
+    }
+    for (site, order) in orders() {
+        all.extend(weaker(order).iter().map(|&weak| (format!("order:{site}={weak:?}"), Mutant::Order(site, weak))));
+    }
+    all
+}
