@@ -94,10 +94,12 @@ impl Connection {
     /// ```
     pub fn is_broken(&self) -> bool {
         let conn = self.conn();
-        // Ordering: Relaxed, partner `breaks`: what follows from it is ordered by the word.
+        // First: it finds the transition that told of the peer's close, and what was before that.
+        let found = conn.word.look();
+        // Ordering: Relaxed, partner `breaks`: ordered by the word.
         let broken = conn.broken.load(Ordering::Relaxed);
         let all_sent = conn.is_ended() && conn.output.is_settled();
-        broken || conn.word.look().has(EOF | PEER) && !all_sent
+        broken || found.has(EOF | PEER) && !all_sent
     }
 
     /// Whether so much output is on its way that who passes bytes on to it is to wait. (O6)

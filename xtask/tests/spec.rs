@@ -111,6 +111,31 @@ fn every_path_in_the_documents_exists() {
     }
 }
 
+/// Each transition with its ordering, as SPEC.md's table has them and as the source has them.
+fn orderings(spec: &str, source: &str) -> [BTreeSet<(String, String)>; 2] {
+    let row = Regex::new(r"(?m)^\| `(AcqRel|Acquire|Release|Relaxed)` \| (.*) \|$").expect("a pattern");
+    let name = Regex::new(r"`(\w+)`").expect("a pattern");
+    let call =
+        Regex::new(r#"self\.(?:set|clear)\("(\w+)", .*, (AcqRel|Acquire|Release|Relaxed)\)"#).expect("a pattern");
+    let stated = row.captures_iter(spec).flat_map(|row| {
+        let order = row[1].to_owned();
+        let names: Vec<String> = name.captures_iter(&row[2]).map(|name| name[1].to_owned()).collect();
+        names.into_iter().map(move |name| (name, order.clone()))
+    });
+    let used = call.captures_iter(source).map(|call| (call[1].to_owned(), call[2].to_owned()));
+    [stated.collect(), used.collect()]
+}
+
+#[test]
+fn the_orderings_are_those_of_the_source() {
+    let source = read("core/src/protocol/transitions.rs");
+    let [stated, used] = orderings(&read("SPEC.md"), &source);
+    assert_eq!(stated, used);
+    assert!(used.len() > 40, "the pattern finds them");
+    let [stated, used] = orderings(&read("SPEC.md"), &source.replacen(", Acquire)", ", Relaxed)", 1));
+    assert_ne!(stated, used, "the check bites");
+}
+
 #[test]
 fn the_check_bites() {
     let set = |ids: &[&str]| ids.iter().map(|id| id.to_string()).collect::<BTreeSet<_>>();

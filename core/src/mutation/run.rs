@@ -103,7 +103,7 @@ pub fn order(site: &'static str, order: Ordering) -> Ordering {
             NOTED.orders[at].store(true, Relaxed);
             ORDERS[at].1 == order
         }
-        None => row(site).is_some() && order == Ordering::AcqRel,
+        None => row(site).is_some_and(|(_, row)| row.order == order),
     };
     assert!(listed, "{site} is not listed in mutation::table with {order:?}");
     // Ordering: Relaxed, as `Noted` says.

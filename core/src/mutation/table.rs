@@ -4,7 +4,7 @@
 
 use crate::protocol::gate::WAITS;
 use crate::protocol::word::*;
-use crate::sync::atomic::Ordering;
+use crate::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 
 /// Every guard of the protocol, by name. The name says which module has it and what it guards.
 pub(super) const GUARDS: &[&str] = &[
@@ -129,92 +129,86 @@ pub(super) struct Transition {
     pub(super) always: u32,
     /// The bits that it changes in some calls.
     pub(super) sometimes: u32,
+    /// The ordering of its operation.
+    pub(super) order: Ordering,
     /// Every bit of its word.
     pub(super) names: &'static [(u32, &'static str)],
 }
 
-const fn word(name: &'static str, change: Change, always: u32, sometimes: u32) -> Transition {
-    Transition { name, change, always, sometimes, names: NAMES }
+const fn word(name: &'static str, change: Change, always: u32, sometimes: u32, order: Ordering) -> Transition {
+    Transition { name, change, always, sometimes, order, names: NAMES }
 }
 
-const fn gate(name: &'static str, change: Change) -> Transition {
-    Transition { name, change, always: WAITS, sometimes: 0, names: &[(WAITS, "WAITS")] }
+const fn gate(name: &'static str, change: Change, order: Ordering) -> Transition {
+    Transition { name, change, always: WAITS, sometimes: 0, order, names: &[(WAITS, "WAITS")] }
 }
 
 /// The transitions of a connection's word, its birth among them, and those of the gate that change its bit.
 pub(super) const TRANSITIONS: &[Transition] = &[
-    word("new", Set, BORN, HANDLER),
-    word("look", Set, 0, 0),
-    word("take", Set, TASK, 0),
-    word("begin_drain", Clear, PENDING | FRESH, 0),
-    word("release", Clear, TASK, 0),
-    word("begin_register", Clear, DET, 0),
-    word("end_connect", Clear, CONNECTING, 0),
-    word("begin_read", Set, READING | TASK, 0),
-    word("announce", Set, PENDING | TASK, FULL),
-    word("fill", Set, FULL, 0),
-    word("unfill", Clear, FULL, 0),
-    word("mask_read", Set, READING | TASK | MASKED, 0),
-    word("end_read", Clear, READING | MASKED, 0),
-    word("eof", Set, EOF, 0),
-    word("hup", Set, PEER | DET, 0),
-    word("close", Set, USER | TASK, 0),
-    word("close_held", Set, USER, 0),
-    word("detach", Set, USER | BACK | TASK, 0),
-    word("shutdown", Set, SHUTDOWN | TASK, 0),
-    word("gate_input", Set, NOREAD, 0),
-    word("ungate_input", Clear, NOREAD, 0),
-    word("gate_output", Set, NOWRITE, 0),
-    word("claim_detach", Set, DET, 0),
-    word("commit", Set, FINAL, 0),
-    word("announce_handler", Set, HANDLER | FRESH | PENDING | TASK, 0),
-    word("begin_flush", Set, FLUSHING | OUT, 0),
-    word("announce_output", Set, OUT | OUTPEND, 0),
-    word("begin_send", Clear, OUTPEND, 0),
-    word("park", Set, ARMED | MOD | MODPEND, 0),
-    word("unpark", Clear, ARMED, 0),
-    word("end_send", Clear, OUT, 0),
-    word("retake_send", Set, OUT, 0),
-    word("end_flush", Clear, FLUSHING, 0),
-    word("choke", Set, HIGH, 0),
-    word("unchoke", Clear, HIGH, 0),
-    word("await_drain", Set, AWAITED, 0),
-    word("end_await", Clear, AWAITED, 0),
-    word("want_interest", Set, MOD | MODPEND, 0),
-    word("begin_interest", Clear, MODPEND, 0),
-    word("end_interest", Clear, MOD, 0),
-    word("retake_interest", Set, MOD, 0),
-    word("begin_sync", Set, SYNC, 0),
-    word("begin_wait", Set, 0, WAITR | WAITW),
-    word("end_wait", Clear, 0, WAITR | WAITW | SYNC),
-    gate("gate.wait", Set),
-    gate("gate.wake", Clear),
+    word("new", Set, BORN, HANDLER, Relaxed),
+    word("look", Set, 0, 0, AcqRel),
+    word("take", Set, TASK, 0, Acquire),
+    word("begin_drain", Clear, PENDING | FRESH, 0, Acquire),
+    word("release", Clear, TASK, 0, Release),
+    word("begin_register", Clear, DET, 0, Relaxed),
+    word("end_connect", Clear, CONNECTING, 0, Release),
+    word("begin_read", Set, READING | TASK, 0, Acquire),
+    word("announce", Set, PENDING | TASK, FULL, AcqRel),
+    word("fill", Set, FULL, 0, Relaxed),
+    word("unfill", Clear, FULL, 0, Relaxed),
+    word("mask_read", Set, READING | TASK | MASKED, 0, Acquire),
+    word("end_read", Clear, READING | MASKED, 0, Release),
+    word("eof", Set, EOF, 0, Acquire),
+    word("hup", Set, PEER | DET, 0, AcqRel),
+    word("close", Set, USER | TASK, 0, AcqRel),
+    word("close_held", Set, USER, 0, Acquire),
+    word("detach", Set, USER | BACK | TASK, 0, AcqRel),
+    word("shutdown", Set, SHUTDOWN | TASK, 0, AcqRel),
+    word("gate_input", Set, NOREAD, 0, Acquire),
+    word("ungate_input", Clear, NOREAD, 0, Relaxed),
+    word("gate_output", Set, NOWRITE, 0, Relaxed),
+    word("claim_detach", Set, DET, 0, Relaxed),
+    word("commit", Set, FINAL, 0, Acquire),
+    word("announce_handler", Set, HANDLER | FRESH | PENDING | TASK, 0, Relaxed),
+    word("begin_flush", Set, FLUSHING | OUT, 0, Acquire),
+    word("announce_output", Set, OUT | OUTPEND, 0, Release),
+    word("begin_send", Clear, OUTPEND, 0, Acquire),
+    word("park", Set, ARMED | MOD | MODPEND, 0, AcqRel),
+    word("unpark", Clear, ARMED, 0, Relaxed),
+    word("end_send", Clear, OUT, 0, AcqRel),
+    word("retake_send", Set, OUT, 0, Relaxed),
+    word("end_flush", Clear, FLUSHING, 0, Release),
+    word("choke", Set, HIGH, 0, Acquire),
+    word("unchoke", Clear, HIGH, 0, Relaxed),
+    word("await_drain", Set, AWAITED, 0, Acquire),
+    word("end_await", Clear, AWAITED, 0, Relaxed),
+    word("want_interest", Set, MOD | MODPEND, 0, Relaxed),
+    word("begin_interest", Clear, MODPEND, 0, Acquire),
+    word("end_interest", Clear, MOD, 0, Release),
+    word("retake_interest", Set, MOD, 0, Relaxed),
+    word("begin_sync", Set, SYNC, 0, Acquire),
+    word("begin_wait", Set, 0, WAITR | WAITW, AcqRel),
+    word("end_wait", Clear, 0, WAITR | WAITW | SYNC, Relaxed),
+    gate("gate.wait", Set, Acquire),
+    gate("gate.wake", Clear, Relaxed),
 ];
 
-/// The operations with an ordering that can be weaker, apart from those of the connection's word: these are named
-/// by their transitions, and are all of them AcqRel.
-pub(super) const ORDERS: &[(&str, Ordering)] = &[
-    ("gate.wait", Ordering::AcqRel),
-    ("gate.leave", Ordering::AcqRel),
-    ("gate.wake", Ordering::AcqRel),
-    ("link.push", Ordering::Release),
-    ("link.pop", Ordering::Acquire),
-];
+/// The operations with an ordering that can be weaker and that are no transition.
+pub(super) const ORDERS: &[(&str, Ordering)] =
+    &[("gate.leave", Release), ("link.push", Release), ("link.pop", Acquire)];
 
 /// Each ordering that is one step weaker.
 pub(super) fn weaker(order: Ordering) -> &'static [Ordering] {
     match order {
-        Ordering::AcqRel => &[Ordering::Acquire, Ordering::Release],
-        Ordering::Acquire | Ordering::Release => &[Ordering::Relaxed],
+        AcqRel => &[Acquire, Release],
+        Acquire | Release => &[Relaxed],
         _ => &[],
     }
 }
 
 /// All sites with an ordering.
 pub(super) fn orders() -> impl Iterator<Item = (&'static str, Ordering)> {
-    // The birth of a word is no operation, and the gate has its rows in `ORDERS`.
-    let words = TRANSITIONS.iter().filter(|row| row.names.len() == NAMES.len() && row.name != "new");
-    words.map(|row| (row.name, Ordering::AcqRel)).chain(ORDERS.iter().copied())
+    TRANSITIONS.iter().map(|row| (row.name, row.order)).chain(ORDERS.iter().copied())
 }
 
 /// One change of the source.

@@ -83,8 +83,8 @@ impl Gate {
 
     /// The acceptor is about to wait for room: the next end wakes it, unless this found that there is some. (Q1)
     pub fn wait(&self) -> Found {
-        // Ordering: AcqRel, partner `leave`: of the two, one sees the other.
-        let found = self.0.fetch_or(mask("gate.wait", WAITS), order("gate.wait", Ordering::AcqRel));
+        // Ordering: Acquire, partner `leave`: what an end that came before has freed.
+        let found = self.0.fetch_or(mask("gate.wait", WAITS), order("gate.wait", Ordering::Acquire));
         changed("gate.wait", WAITS, found);
         Found::of(found)
     }
@@ -92,16 +92,16 @@ impl Gate {
     /// A connection that [`enter`](Self::enter) counted is over. `true`: the caller wakes the acceptor. (Q1)
     #[must_use]
     pub fn leave(&self) -> bool {
-        // Ordering: AcqRel, partner `wait`: what the end freed is free for the acceptor that it wakes.
-        let found = Found::of(self.0.fetch_sub(1, order("gate.leave", Ordering::AcqRel)));
+        // Ordering: Release, partner `wait`: what the end freed is free for an acceptor that comes after.
+        let found = Found::of(self.0.fetch_sub(1, order("gate.leave", Ordering::Release)));
         guard("gate.leave-wakes", found.waiting) && self.wake()
     }
 
     /// The acceptor need not wait any more. `true`, for one of several callers at once: it waited, and the
     /// caller wakes it. The acceptor itself calls this when it goes on. (Q1)
     pub fn wake(&self) -> bool {
-        // Ordering: AcqRel, partner `wait`.
-        let found = self.0.fetch_and(!mask("gate.wake", WAITS), order("gate.wake", Ordering::AcqRel));
+        // Ordering: Relaxed: who is woken is woken by the kernel, and what was freed, `leave` has published.
+        let found = self.0.fetch_and(!mask("gate.wake", WAITS), order("gate.wake", Ordering::Relaxed));
         changed("gate.wake", WAITS, found);
         Found::of(found).waiting
     }

@@ -4,13 +4,19 @@
 //! says what its caller must do next. All bits being in one cell, these operations are totally ordered:
 //! of two transitions one sees the other. No transition loops, none can fail, each is wait-free. (A1, A2)
 //!
+//! A transition acquires where its caller goes on to use what others left behind, and releases where it
+//! hands something over; most do one of the two. Each is an RMW and so goes on with the release sequences
+//! of all before it: one that releases is ordered before every later one that acquires, and those that are
+//! named as partners are the ones that rest on it. Where bits alone decide, it is relaxed.
+//!
 //! The table of each transition (bits before, bits after, what the caller must do) is in SPEC.md, under
 //! the transition's name. What follows from the returned value is in `process`, `lifecycle`, `output`,
 //! `interest` and `trigger`; nothing outside these modules calls a transition.
 
 use super::word::*;
 use crate::mutation::{changed, mask, order};
-use crate::sync::atomic::{AtomicWord, Ordering::AcqRel};
+use crate::sync::atomic::AtomicWord;
+use crate::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 use crate::sync::label;
 
 /// The lock bits of one connection, in one atomic word.
@@ -46,24 +52,22 @@ impl Word {
     }
 
     #[inline(always)]
-    fn set(&self, name: &'static str, bits: u32) -> Snapshot {
+    fn set(&self, name: &'static str, bits: u32, by: Ordering) -> Snapshot {
         label(name);
-        // Ordering: AcqRel, partner: every other RMW of this word. Acquire takes over what the previous
-        // owners of these bits left behind; Release hands over what this thread wrote. Neither alone is
-        // enough, because one transition ends one role and begins another.
         let mask = mask(name, bits);
-        let found = Snapshot(self.0.fetch_or(mask, order(name, AcqRel)));
+        // Ordering: each transition's own, which says its partner.
+        let found = Snapshot(self.0.fetch_or(mask, order(name, by)));
         changed(name, bits, found.0);
         check(found.with(mask));
         found
     }
 
     #[inline(always)]
-    fn clear(&self, name: &'static str, bits: u32) -> Snapshot {
+    fn clear(&self, name: &'static str, bits: u32, by: Ordering) -> Snapshot {
         label(name);
-        // Ordering: AcqRel, partner: every other RMW of this word; see `set`.
         let mask = mask(name, bits);
-        let found = Snapshot(self.0.fetch_and(!mask, order(name, AcqRel)));
+        // Ordering: as in `set`.
+        let found = Snapshot(self.0.fetch_and(!mask, order(name, by)));
         changed(name, bits, found.0);
         check(found.without(mask));
         found
@@ -73,7 +77,8 @@ impl Word {
     /// later transition does not decide again.
     #[inline]
     pub fn look(&self) -> Snapshot {
-        self.set("look", 0)
+        // Ordering: AcqRel: weaker than both, a compiler may make a plain load of it, which can be stale.
+        self.set("look", 0, AcqRel)
     }
 
     // Process: the serial section.
@@ -81,19 +86,22 @@ impl Word {
     /// Tries to take the serial section: the caller owns it iff `TASK` was clear. (S1)
     #[inline]
     pub(super) fn take(&self) -> Snapshot {
-        self.set("take", TASK)
+        // Ordering: Acquire, partner `release`: what the last owner left.
+        self.set("take", TASK, Acquire)
     }
 
     /// The owner is about to look at its input and its handler slot. (N1)
     #[inline]
     pub(super) fn begin_drain(&self) -> Snapshot {
-        self.clear("begin_drain", PENDING | FRESH)
+        // Ordering: Acquire, partner `announce`: the bytes that it told of.
+        self.clear("begin_drain", PENDING | FRESH, Acquire)
     }
 
     /// The owner leaves; the value that it found is the double check. (N2)
     #[inline]
     pub(super) fn release(&self) -> Snapshot {
-        self.clear("release", TASK)
+        // Ordering: Release, partners: whoever takes the section next, and `commit`.
+        self.clear("release", TASK, Release)
     }
 
     // Life cycle: birth and OnConnect.
@@ -101,13 +109,15 @@ impl Word {
     /// The claim of the DEL is laid down, just before the ADD. (D1)
     #[inline]
     pub(super) fn begin_register(&self) -> Snapshot {
-        self.clear("begin_register", DET)
+        // Ordering: Relaxed: who finds it acts in epoll, and not before the ADD, which comes after this.
+        self.clear("begin_register", DET, Relaxed)
     }
 
     /// OnConnect is over, or was skipped: the hand-over of OnDisconnect. (H1)
     #[inline]
     pub(super) fn end_connect(&self) -> Snapshot {
-        self.clear("end_connect", CONNECTING)
+        // Ordering: Release, partners `eof` and `hup`: what OnConnect wrote, for OnDisconnect. (H5)
+        self.clear("end_connect", CONNECTING, Release)
     }
 
     // Life cycle: reading.
@@ -115,39 +125,46 @@ impl Word {
     /// Tries to become the fd's reader and, in the same step, the serial section's owner. (N3)
     #[inline]
     pub(super) fn begin_read(&self) -> Snapshot {
-        self.set("begin_read", READING | TASK)
+        // Ordering: Acquire, partners `end_read` and `release`: what the last reader and the last owner left.
+        self.set("begin_read", READING | TASK, Acquire)
     }
 
     /// Bytes were appended: whoever owns the section looks again, or else the caller owns it. `full`: that
     /// is as much as is read ahead. (N1, N6)
     #[inline]
     pub(super) fn announce(&self, full: bool) -> Snapshot {
-        self.set("announce", PENDING | TASK | if full { FULL } else { 0 })
+        // Ordering: Release, partner `begin_drain`: the bytes. Acquire, partners `release`, for an owner, and
+        // `begin_wait`: the trigger of the reader that it finds.
+        self.set("announce", PENDING | TASK | if full { FULL } else { 0 }, AcqRel)
     }
 
     /// The owner leaves, nobody will consume, and that is as much as is read ahead. (N6)
     #[inline]
     pub(super) fn fill(&self) -> Snapshot {
-        self.set("fill", FULL)
+        // Ordering: Relaxed: nothing but the mask follows from it, which is computed after `begin_interest`.
+        self.set("fill", FULL, Relaxed)
     }
 
     /// There is room again, or a reader waits for more. (N6)
     #[inline]
     pub(super) fn unfill(&self) -> Snapshot {
-        self.clear("unfill", FULL)
+        // Ordering: Relaxed, as `fill`.
+        self.clear("unfill", FULL, Relaxed)
     }
 
     /// A second try, by a poller whose first found somebody else reading: if it finds that again, the fd is
     /// masked until that reader is through. (K6)
     #[inline]
     pub(super) fn mask_read(&self) -> Snapshot {
-        self.set("mask_read", READING | TASK | MASKED)
+        // Ordering: Acquire, as `begin_read`.
+        self.set("mask_read", READING | TASK | MASKED, Acquire)
     }
 
     /// The reader lock is given back, and with it the mask that was laid on the fd meanwhile. (N3, K6)
     #[inline]
     pub(super) fn end_read(&self) -> Snapshot {
-        self.clear("end_read", READING | MASKED)
+        // Ordering: Release, partners: the next reader, and `commit`: this one is through with input and fd.
+        self.clear("end_read", READING | MASKED, Release)
     }
 
     // Life cycle: closing.
@@ -155,68 +172,79 @@ impl Word {
     /// The holder of `READING` has read the end of the stream. (E1)
     #[inline]
     pub(super) fn eof(&self) -> Snapshot {
-        self.set("eof", EOF)
+        // Ordering: Acquire, partners `end_connect`: what OnConnect wrote (H5), and `begin_wait`: the trigger.
+        self.set("eof", EOF, Acquire)
     }
 
     /// The peer is gone: with the claim of the DEL in the same step. (C1, D1)
     #[inline]
     pub(super) fn hup(&self) -> Snapshot {
-        self.set("hup", PEER | DET)
+        // Ordering: Acquire, as `eof`. Release, partner `look`: how the connection broke, for callbacks that ask.
+        self.set("hup", PEER | DET, AcqRel)
     }
 
     /// A user close; takes the section if it is free. (C1)
     #[inline]
     pub(super) fn close(&self) -> Snapshot {
-        self.set("close", USER | TASK)
+        // Ordering: Release, partner `commit`: what the closer wrote. (C7) Acquire, partner `begin_wait`: the triggers.
+        self.set("close", USER | TASK, AcqRel)
     }
 
     /// A close by the section's owner or by who still holds something: a panic, a failed register, an
     /// idle shutdown. (P1)
     #[inline]
     pub(super) fn close_held(&self) -> Snapshot {
-        self.set("close_held", USER)
+        // Ordering: Acquire, partner `begin_wait`: the triggers. Its caller gives back what it holds after this.
+        self.set("close_held", USER, Acquire)
     }
 
     /// A user close that wants the fd back; takes the section if it is free. (D3)
     #[inline]
     pub(super) fn detach(&self) -> Snapshot {
-        self.set("detach", USER | BACK | TASK)
+        // Ordering: AcqRel, as `close`.
+        self.set("detach", USER | BACK | TASK, AcqRel)
     }
 
     /// Asks for a graceful close; takes the section if it is free. (G1)
     #[inline]
     pub(super) fn shutdown(&self) -> Snapshot {
-        self.set("shutdown", SHUTDOWN | TASK)
+        // Ordering: Release, partner `commit`: what the caller wrote. (C7) Acquire, as `take`.
+        self.set("shutdown", SHUTDOWN | TASK, AcqRel)
     }
 
     /// The owner closes the gate of reading, to look whether the connection is idle. (G2)
     #[inline]
     pub(super) fn gate_input(&self) -> Snapshot {
-        self.set("gate_input", NOREAD)
+        // Ordering: Acquire, partners `announce` and `end_read`: all that was read, or the input may look empty. (G2)
+        self.set("gate_input", NOREAD, Acquire)
     }
 
     /// The owner opens the gate again: the connection was not idle. (G2)
     #[inline]
     pub(super) fn ungate_input(&self) -> Snapshot {
-        self.clear("ungate_input", NOREAD)
+        // Ordering: Relaxed: the owner looks at what this finds after `begin_drain`, or ends after `commit`.
+        self.clear("ungate_input", NOREAD, Relaxed)
     }
 
     /// No output begins from here on. (E3)
     #[inline]
     pub(super) fn gate_output(&self) -> Snapshot {
-        self.set("gate_output", NOWRITE)
+        // Ordering: Relaxed: the consumer looks at the output after `begin_send`.
+        self.set("gate_output", NOWRITE, Relaxed)
     }
 
     /// Claims the one DEL: the caller does it iff `DET` was clear. (D1)
     #[inline]
     pub(super) fn claim_detach(&self) -> Snapshot {
-        self.set("claim_detach", DET)
+        // Ordering: Relaxed: the DEL follows under the bit that the caller holds, and the end after `commit`.
+        self.set("claim_detach", DET, Relaxed)
     }
 
     /// The owner commits the close. (C4)
     #[inline]
     pub(super) fn commit(&self) -> Snapshot {
-        self.set("commit", FINAL)
+        // Ordering: Acquire, partners: every release of a hold, and every close (C7): nobody else is left.
+        self.set("commit", FINAL, Acquire)
     }
 
     // Handler slots.
@@ -224,7 +252,8 @@ impl Word {
     /// A handler was put into its slot; takes the section if it is free. (R1)
     #[inline]
     pub(super) fn announce_handler(&self) -> Snapshot {
-        self.set("announce_handler", HANDLER | FRESH | PENDING | TASK)
+        // Ordering: Relaxed: the slot has a lock, and an owner looks at the input after `begin_drain`.
+        self.set("announce_handler", HANDLER | FRESH | PENDING | TASK, Relaxed)
     }
 
     // Output.
@@ -232,73 +261,87 @@ impl Word {
     /// Tries to become the output's producer and, in the same step, its consumer. (O1, O2)
     #[inline]
     pub(super) fn begin_flush(&self) -> Snapshot {
-        self.set("begin_flush", FLUSHING | OUT)
+        // Ordering: Acquire, partners `end_flush` and `end_send`: the output as its last producer and consumer left it.
+        self.set("begin_flush", FLUSHING | OUT, Acquire)
     }
 
     /// Output was appended: the consumer looks again, or else the caller is the consumer. (O2)
     #[inline]
     pub(super) fn announce_output(&self) -> Snapshot {
-        self.set("announce_output", OUT | OUTPEND)
+        // Ordering: Release, partner `begin_send`: what was appended.
+        self.set("announce_output", OUT | OUTPEND, Release)
     }
 
     /// The consumer is about to look at the output. (O2)
     #[inline]
     pub(super) fn begin_send(&self) -> Snapshot {
-        self.clear("begin_send", OUTPEND)
+        // Ordering: Acquire, partners `announce_output`: what was appended, and `end_send` and `park`: what the last
+        // consumer left.
+        self.clear("begin_send", OUTPEND, Acquire)
     }
 
     /// The consumer parks in epoll, and wants the mask to say so. (O3, I1)
     #[inline]
     pub(super) fn park(&self) -> Snapshot {
-        self.set("park", ARMED | MOD | MODPEND)
+        // Ordering: Release, partner `begin_send`: what is left. Acquire, partner `begin_wait`: the trigger.
+        self.set("park", ARMED | MOD | MODPEND, AcqRel)
     }
 
     /// The poller saw the fd writable: the caller is the consumer iff `ARMED` was set. (O3)
     #[inline]
     pub(super) fn unpark(&self) -> Snapshot {
-        self.clear("unpark", ARMED)
+        // Ordering: Relaxed: the consumer that this makes looks at the output after `begin_send`.
+        self.clear("unpark", ARMED, Relaxed)
     }
 
     /// The consumer lock is given back; the value that it found is its double check. (O2)
     #[inline]
     pub(super) fn end_send(&self) -> Snapshot {
-        self.clear("end_send", OUT)
+        // Ordering: Release, partners: the next consumer, `commit`, and who looks how much was sent (`choke`,
+        // `await_drain`, `begin_wait`). Acquire, partner `begin_wait`: the trigger of the flusher that it finds.
+        self.clear("end_send", OUT, AcqRel)
     }
 
     /// Takes the consumer lock again, after a release that found output. (O2)
     #[inline]
     pub(super) fn retake_send(&self) -> Snapshot {
-        self.set("retake_send", OUT)
+        // Ordering: Relaxed, as `unpark`.
+        self.set("retake_send", OUT, Relaxed)
     }
 
     /// The producer lock is given back. (O1)
     #[inline]
     pub(super) fn end_flush(&self) -> Snapshot {
-        self.clear("end_flush", FLUSHING)
+        // Ordering: Release, partners: the next producer, and `commit`.
+        self.clear("end_flush", FLUSHING, Release)
     }
 
     /// The owner leaves its handler uncalled until output has drained. (O5)
     #[inline]
     pub(super) fn choke(&self) -> Snapshot {
-        self.set("choke", HIGH)
+        // Ordering: Acquire, partners `end_send` and `park`: what they sent before they could find this. (O5)
+        self.set("choke", HIGH, Acquire)
     }
 
     /// Output has drained far enough, or there is none. (O5)
     #[inline]
     pub(super) fn unchoke(&self) -> Snapshot {
-        self.clear("unchoke", HIGH)
+        // Ordering: Relaxed: who takes the section for it acquires that.
+        self.clear("unchoke", HIGH, Relaxed)
     }
 
     /// The owner of another connection leaves its handler uncalled until this one's output has drained. (O6)
     #[inline]
     pub(super) fn await_drain(&self) -> Snapshot {
-        self.set("await_drain", AWAITED)
+        // Ordering: Acquire, as `choke`. (O6) Where the waiting connection is found has a lock.
+        self.set("await_drain", AWAITED, Acquire)
     }
 
     /// It has drained: those who wait go on. (O6)
     #[inline]
     pub(super) fn end_await(&self) -> Snapshot {
-        self.clear("end_await", AWAITED)
+        // Ordering: Relaxed, as `await_drain`: there is a lock.
+        self.clear("end_await", AWAITED, Relaxed)
     }
 
     // Interest.
@@ -306,25 +349,29 @@ impl Word {
     /// The wanted mask changed: its holder looks again, or else the caller holds it. (I1)
     #[inline]
     pub(super) fn want_interest(&self) -> Snapshot {
-        self.set("want_interest", MOD | MODPEND)
+        // Ordering: Relaxed: who gets the mask looks at it after `begin_interest`; what is wanted is the word itself.
+        self.set("want_interest", MOD | MODPEND, Relaxed)
     }
 
     /// The holder is about to look which mask is wanted. (I1)
     #[inline]
     pub(super) fn begin_interest(&self) -> Snapshot {
-        self.clear("begin_interest", MODPEND)
+        // Ordering: Acquire, partner `end_interest`: the mask that is in force.
+        self.clear("begin_interest", MODPEND, Acquire)
     }
 
     /// The lock of the mask is given back; the value that it found is its double check. (I1)
     #[inline]
     pub(super) fn end_interest(&self) -> Snapshot {
-        self.clear("end_interest", MOD)
+        // Ordering: Release, partners `begin_interest`: the mask that is in force, and `commit`: the fd.
+        self.clear("end_interest", MOD, Release)
     }
 
     /// Takes the lock of the mask again, after a release that found a wish. (I1)
     #[inline]
     pub(super) fn retake_interest(&self) -> Snapshot {
-        self.set("retake_interest", MOD)
+        // Ordering: Relaxed, as `want_interest`.
+        self.set("retake_interest", MOD, Relaxed)
     }
 
     // Waits.
@@ -332,18 +379,22 @@ impl Word {
     /// Tries to be the one flusher that waits. (O4)
     #[inline]
     pub(super) fn begin_sync(&self) -> Snapshot {
-        self.set("begin_sync", SYNC)
+        // Ordering: Acquire, partner `begin_wait`: the trigger, if an earlier flusher has made it.
+        self.set("begin_sync", SYNC, Acquire)
     }
 
     /// A reader or flusher is about to sleep: `WAITR` or `WAITW`. (T1)
     #[inline]
     pub(super) fn begin_wait(&self, bit: u32) -> Snapshot {
-        self.set("begin_wait", bit)
+        // Ordering: Release, partners: who finds the bit, and the next who waits: the trigger, made by now. Acquire,
+        // partners `announce`, `end_send` and `park`: what they counted before they could find this. (T1)
+        self.set("begin_wait", bit, AcqRel)
     }
 
     /// It is awake: `WAITR`, or `WAITW` with `SYNC`. (T1)
     #[inline]
     pub(super) fn end_wait(&self, bits: u32) -> Snapshot {
-        self.clear("end_wait", bits)
+        // Ordering: Relaxed: the trigger has a lock, and what the waiter goes on with came with its wake-up.
+        self.clear("end_wait", bits, Relaxed)
     }
 }

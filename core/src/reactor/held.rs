@@ -12,7 +12,8 @@ use crate::sync::UnsafeCell;
 pub(crate) struct Held<T>(UnsafeCell<T>);
 
 // Safety: every access is through the two unsafe methods, whose callers hold the bit that guards the
-// cell; the word's AcqRel transitions order one holder's accesses before the next one's (A1).
+// cell; giving the bit back releases and taking it acquires, so that one holder's accesses are ordered before the
+// next one's (A1).
 unsafe impl<T: Send + Sync> Sync for Held<T> {}
 
 impl<T> Held<T> {
@@ -83,7 +84,8 @@ impl<T> Exclusive<T> {
 pub(crate) struct LazyTrigger(UnsafeCell<Option<Box<Trigger>>>);
 
 // Safety: it is written once, by the first waiter, before that sets its bit; who reads it is a waiter that came
-// after, ordered by TASK or SYNC, or has found the bit. The word's AcqRel transitions order these (A1).
+// after, ordered by TASK or SYNC, or has found the bit. The transition that sets the bit releases, and each of the
+// others acquires (A1).
 unsafe impl Sync for LazyTrigger {}
 
 impl LazyTrigger {

@@ -33,6 +33,16 @@ impl World {
         assert!(!self.peek().closed, "use of a closed fd");
     }
 
+    /// A trigger is made by who waits first; others come here only when they have found that somebody waits.
+    fn make(&self, which: usize) {
+        let made = &self.inner.made[which];
+        // Safety: as for the reactor's triggers.
+        if !made.with(|made| unsafe { *made }) {
+            // Safety: nobody has ever waited.
+            made.with_mut(|made| unsafe { *made = true });
+        }
+    }
+
     /// Bytes that were flushed and neither sent nor dropped.
     pub(super) fn backlog(&self) -> u64 {
         // Ordering: Acquire, partners: the Releases of `append` and `send`. What is appended and sent at the
@@ -273,6 +283,10 @@ impl Effects for World {
         } else {
             self.inner.reader.with_mut(|_| ());
         }
+        if input == Input::Gone {
+            // Safety: under READING (N3); others look once the word says so.
+            self.inner.broken.with_mut(|broken| unsafe { *broken = true });
+        }
         input
     }
 
@@ -361,10 +375,12 @@ impl Effects for World {
     }
 
     fn read_trigger(&self) -> &Trigger {
+        self.make(0);
         &self.inner.read_trigger
     }
 
     fn write_trigger(&self) -> &Trigger {
+        self.make(1);
         &self.inner.write_trigger
     }
 

@@ -101,6 +101,10 @@ struct Inner {
     mask: UnsafeCell<(bool, bool, bool)>,
     fd: UnsafeCell<()>,
     closers_note: UnsafeCell<u32>,
+    /// What the reader knows of a peer that is gone.
+    broken: UnsafeCell<bool>,
+    /// Whether the two triggers are made, by who waits first.
+    made: [UnsafeCell<bool>; 2],
     read_trigger: Trigger,
     write_trigger: Trigger,
     slot: Slot<u32>,
@@ -161,6 +165,8 @@ impl World {
                 mask: UnsafeCell::new((true, false, false)),
                 fd: UnsafeCell::new(()),
                 closers_note: UnsafeCell::new(0),
+                broken: UnsafeCell::new(false),
+                made: Default::default(),
                 read_trigger: Trigger::new(),
                 write_trigger: Trigger::new(),
                 slot: Slot::default(),

@@ -8,6 +8,7 @@ use pollproof::protocol::interest;
 use pollproof::protocol::lifecycle::{self, Closed, Reading};
 use pollproof::protocol::output::{self, Refused};
 use pollproof::protocol::process;
+use pollproof::protocol::word::PEER;
 use pollproof::sync::lock;
 
 use super::World;
@@ -166,11 +167,29 @@ impl World {
 
     // The user's roles.
 
-    /// Writes a note that the close callbacks must see, and closes.
-    pub fn close_with_note(&self) {
+    /// Writes a note that the close callbacks must see, if the connection ends by what this role does next.
+    pub fn write_note(&self) {
         // Safety: one role of a scenario writes it, and the callbacks read it after that role's close.
         self.inner.closers_note.with_mut(|note| unsafe { *note = 7 });
+    }
+
+    /// Writes a note that the close callbacks must see, and closes.
+    pub fn close_with_note(&self) {
+        self.write_note();
         let _ = self.close();
+    }
+
+    /// Asks what the word says and no more.
+    pub fn is_active(&self) -> bool {
+        !self.look().closing()
+    }
+
+    /// Inside a callback: if the peer is gone, what its reader knows of that is known here.
+    pub fn asks_whether_it_broke(&self) {
+        if self.look().any(PEER) {
+            // Safety: written before the word said so.
+            assert!(self.inner.broken.with(|broken| unsafe { *broken }), "the reader's note is not there");
+        }
     }
 
     /// A user close.
@@ -212,10 +231,16 @@ impl World {
         }
     }
 
+    /// After a flush, before its end: nobody else appends.
+    pub(super) fn still_flushes(&self) {
+        self.inner.producer.with(|_| ());
+    }
+
     /// Flushes `bytes` without waiting. Answers whether they were taken.
     pub fn flush(&self, bytes: u64) -> Result<(), Refused> {
         let role = World { own: bytes, ..self.clone() };
         let through = output::flush(&role)?;
+        role.still_flushes();
         role.record().flushed += bytes;
         output::end_flush(&role, through);
         Ok(())

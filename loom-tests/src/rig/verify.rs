@@ -78,6 +78,7 @@ impl World {
             let serial = unsafe { &*serial };
             (serial.consumed, serial.handler)
         });
+        let high = word.choked() && self.output_high();
         let kernel = self.kernel();
         let mut record = self.record();
         record.events.sort();
@@ -110,6 +111,7 @@ impl World {
                 !word.choked() || word.any(ARMED) || self.waits_for_other(),
                 "the handler waits for output that is gone: {word}"
             );
+            assert!(!word.choked() || high, "the handler waits, though the peer has taken enough: {word}");
             if !word.any(DET) {
                 let wanted = (!word.reads_nothing(), word.any(ARMED), false);
                 assert_eq!(kernel.mask, wanted, "epoll's mask is not what the word wants: {word}");

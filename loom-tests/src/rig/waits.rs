@@ -26,6 +26,17 @@ impl World {
         lifecycle::release(self);
     }
 
+    /// Reads outside a handler what is there; notes how much, or that somebody else is at it.
+    pub fn read_what_is_there(&self) {
+        if !lifecycle::acquire(self) {
+            self.note(format!("reader{}:busy", self.who));
+            return;
+        }
+        let (took, _) = self.consume_all(1);
+        self.note(format!("reader{}:{took}", self.who));
+        lifecycle::release(self);
+    }
+
     /// Flushes `bytes` and waits until they are sent; notes how it ended.
     pub fn flush_blocking(&self, bytes: u64) -> Option<Wake> {
         let role = World { own: bytes, ..self.clone() };
@@ -35,6 +46,7 @@ impl World {
                 None
             }
             Ok(through) => {
+                role.still_flushes();
                 // Ordering: Acquire, partner: the Release of `append`; this role appended last.
                 let target = role.inner.queued.load(Ordering::Acquire);
                 role.record().flushed += bytes;

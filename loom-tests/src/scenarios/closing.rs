@@ -80,6 +80,25 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "shutdowns-writes-are-visible",
+        chapter: "Closing once",
+        clauses: &["C7", "G1"],
+        sentence: "What was written before a graceful shutdown is visible in the close callbacks, whoever runs them.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            let user = world.role(|w| {
+                w.write_note();
+                w.shutdown();
+            });
+            setup.race(|| {}, vec![world.role(|w| w.data()), user]);
+            let outcome = world.end();
+            assert!(outcome.contains("note seen"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "two-adders-against-close",
         chapter: "Closing once",
         clauses: &["C3", "C2"],

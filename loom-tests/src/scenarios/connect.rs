@@ -76,6 +76,47 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "a-break-is-known-to-callbacks",
+        chapter: "Order and hand-over",
+        clauses: &["H1", "E2"],
+        sentence: "What the reader knows of a peer that is gone is known in OnDisconnect, whoever runs it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let on_disconnect = |world: &World| {
+                world.asks_whether_it_broke();
+                Ran::Done
+            };
+            let world = World::registered(setup, User { on_disconnect, ..User::default() });
+            let acceptor = world.clone();
+            setup.race(|| acceptor.connect(), vec![world.hanger_up()]);
+            let outcome = world.end();
+            assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "output-during-connect-against-hup",
+        chapter: "Order and hand-over",
+        clauses: &["H1", "H5", "O3"],
+        sentence: "Output that goes out while OnConnect runs leaves it alone: a hup meanwhile is told once that is over.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::registered(setup, User { room: 1, ..User::default() });
+            let acceptor = world.clone();
+            let others = world.role(|w| {
+                let _ = w.flush(2);
+                w.peer_takes(1);
+                w.hup();
+            });
+            setup.race(|| acceptor.connect(), vec![others]);
+            let outcome = world.end();
+            assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "connect-closes-itself",
         chapter: "Order and hand-over",
         clauses: &["H1"],

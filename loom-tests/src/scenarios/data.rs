@@ -28,6 +28,46 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "data-behind-a-handler-against-drain",
+        chapter: "Nothing lost",
+        clauses: &["N1", "O2", "O3"],
+        sentence: "Bytes that are announced to a busy owner are handled, whatever the output does meanwhile.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            assert!(world.flush(1).is_ok());
+            let poller = world.role(|w| {
+                w.data();
+                w.peer_takes(2);
+                let _ = w.flush(1);
+            });
+            setup.race(|| {}, vec![world.role(|w| w.data()), poller]);
+            let outcome = world.end();
+            assert!(outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "data-while-the-owner-comes-back",
+        chapter: "Nothing lost",
+        clauses: &["N1", "N2"],
+        sentence: "Bytes that are announced while an owner comes back for earlier ones are handled, by it or by the next.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            let poller = world.role(|w| {
+                w.data();
+                w.data();
+            });
+            setup.race(|| {}, vec![world.role(|w| w.data()), poller]);
+            let outcome = world.end();
+            assert!(outcome.contains("read 3 handled 3"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "hup-at-task-exit",
         chapter: "Nothing lost",
         clauses: &["N2", "L1", "N5"],

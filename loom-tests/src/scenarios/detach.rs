@@ -23,6 +23,40 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "detachs-writes-are-visible",
+        chapter: "Detach",
+        clauses: &["C7", "D3"],
+        sentence: "What was written before a detach is visible in the close callbacks, whoever runs them.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            let user = world.role(|w| {
+                w.write_note();
+                w.detach();
+            });
+            setup.race(|| {}, vec![world.role(|w| w.data()), user]);
+            let outcome = world.end();
+            assert!(outcome.contains("note seen"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "detach-against-blocked-reader",
+        chapter: "Detach",
+        clauses: &["T3", "D3"],
+        sentence: "A detach wakes a blocked reader, and hands the fd back once it has left.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { handler: false, ..User::default() });
+            setup.race(|| {}, vec![world.role(|w| w.read_blocking(1)), world.role(|w| w.detach())]);
+            let outcome = world.end();
+            assert!(outcome.contains("handed back"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "detach-against-close",
         chapter: "Detach",
         clauses: &["D3", "C1"],

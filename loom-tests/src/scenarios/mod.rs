@@ -11,6 +11,7 @@ mod detach;
 mod half_close;
 mod handlers;
 mod linear;
+mod mask;
 mod output;
 mod panics;
 mod pressure;
@@ -37,6 +38,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     waits::SCENARIOS,
     linear::SCENARIOS,
     output::SCENARIOS,
+    mask::SCENARIOS,
     pressure::SCENARIOS,
     relay::SCENARIOS,
     buffers::SCENARIOS,

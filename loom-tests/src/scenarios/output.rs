@@ -1,7 +1,7 @@
 //! Chapter "Output": flushers, the poller that drains their rest, timeouts, closes.
 
 use crate::rig::{User, World};
-use crate::scenario::Runner::Inline;
+use crate::scenario::Runner::{Inline, Spawned};
 use crate::scenario::{Role, Scenario, Setup};
 
 fn with_room(setup: &Setup, room: u64, roles: impl FnOnce(&World) -> Vec<Role>) -> (World, String) {
@@ -117,6 +117,51 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "blocked-flusher-against-parts",
+        chapter: "Output",
+        clauses: &["T4", "O3", "O4"],
+        sentence: "A flusher whose bytes are sent in two parts sleeps on after the first, and is woken by the second.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, outcome) = with_room(setup, 0, |w| {
+                let flusher = w.role(|w| {
+                    let _ = w.flush_blocking(2);
+                });
+                let poller = w.role(|w| {
+                    w.peer_takes(1);
+                    w.peer_takes(1);
+                });
+                vec![flusher, poller]
+            });
+            assert!(world.all_sent() && outcome.contains("flush:Ready"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "blocked-flusher-against-data",
+        chapter: "Output",
+        clauses: &["T1", "N1", "O4"],
+        sentence: "A flusher that sleeps while requests are read and handled is woken when its bytes are sent, and no byte is lost.",
+        runners: &[Inline, Spawned],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { room: 1, ..User::default() });
+            let flusher = world.role(|w| {
+                let _ = w.flush_blocking(2);
+            });
+            let poller = world.role(|w| {
+                w.data();
+                w.peer_takes(1);
+                w.data();
+            });
+            setup.race(|| {}, vec![flusher, poller]);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "flush-against-timeout",
         chapter: "Output",
         clauses: &["O4", "T2"],
@@ -152,6 +197,25 @@ pub const SCENARIOS: &[Scenario] = &[
                 })
             };
             let (world, outcome) = with_room(setup, 0, |w| vec![flusher(w), flusher(w), w.role(|w| w.peer_takes(2))]);
+            assert!(world.all_sent(), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "flush-against-one-that-has-waited",
+        chapter: "Output",
+        clauses: &["O1", "O4"],
+        sentence: "A flusher that has waited, and flushes again, against another flush: one producer at a time.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let (world, outcome) = with_room(setup, 9, |w| {
+                let waits = w.role(|w| {
+                    let _ = w.flush_blocking(1);
+                    let _ = w.flush(1);
+                });
+                vec![waits, flusher(w, 1)]
+            });
             assert!(world.all_sent(), "{outcome}");
             outcome
         },
@@ -263,6 +327,22 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "flush-behind-a-drain-that-fills",
+        chapter: "Output",
+        clauses: &["O2", "O3"],
+        sentence: "A flush behind a consumer at work, and a socket that is full again: one consumer parks with the rest.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { output: true, ..User::default() });
+            assert!(world.flush(1).is_ok());
+            setup.race(|| {}, vec![flusher(&world, 1), world.role(|w| w.peer_takes(1))]);
+            let outcome = world.end();
+            assert!(outcome.contains("sent 1 of 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "drain-against-close",
         chapter: "Output",
         clauses: &["D2", "O3", "H3"],
@@ -292,36 +372,6 @@ pub const SCENARIOS: &[Scenario] = &[
                 });
                 vec![flusher, w.hanger_up()]
             });
-            assert_eq!(world.close_callbacks(), 1, "{outcome}");
-            outcome
-        },
-    },
-    Scenario {
-        name: "mask-from-both-sides",
-        chapter: "Output",
-        clauses: &["I1", "E1"],
-        sentence: "The reader's side and the writer's side change epoll's mask at once: it ends as both want it.",
-        runners: &[Inline],
-        race: true,
-        body: |setup| {
-            let user = User { handler: false, room: 1, output: true, ..User::default() };
-            let world = World::connected(setup, user);
-            setup.race(|| {}, vec![flusher(&world, 2), world.role(|w| w.eof())]);
-            world.end()
-        },
-    },
-    Scenario {
-        name: "mask-against-hup",
-        chapter: "Output",
-        clauses: &["D2", "I1", "H3"],
-        sentence: "A change of epoll's mask against the end of the connection: never a MOD of what is closed.",
-        runners: &[Inline],
-        race: true,
-        body: |setup| {
-            let user = User { handler: false, room: 1, output: true, ..User::default() };
-            let world = World::connected(setup, user);
-            setup.race(|| {}, vec![flusher(&world, 2), world.role(|w| w.eof()), world.closer()]);
-            let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
         },

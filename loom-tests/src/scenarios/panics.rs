@@ -72,6 +72,23 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "request-panics-against-blocked-flusher",
+        chapter: "Panics",
+        clauses: &["P1", "T3"],
+        sentence: "OnRequest panics while a flusher sleeps: it is woken, and the connection ends once it has left.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let user = User { room: 1, on_request: panics, ..User::default() };
+            against(setup, user, |w| {
+                let flusher = w.role(|w| {
+                    let _ = w.flush_blocking(2);
+                });
+                vec![flusher, w.role(|w| w.data())]
+            })
+        },
+    },
+    Scenario {
         name: "connect-panics-against-hup",
         chapter: "Panics",
         clauses: &["P2", "H1"],

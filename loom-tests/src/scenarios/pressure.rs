@@ -125,6 +125,27 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "full-against-parking",
+        chapter: "Back-pressure",
+        clauses: &["N6", "I1"],
+        sentence: "Reading stops at its limit while output parks: epoll is asked for neither more nor less than that.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let user = User { handler: false, limit: 1, ..User::default() };
+            let world = World::connected(setup, user);
+            let roles = vec![
+                world.role(|w| {
+                    let _ = w.flush(1);
+                }),
+                world.role(|w| w.read_what_is_there()),
+                world.role(|w| w.data()),
+            ];
+            setup.race(|| {}, roles);
+            world.end()
+        },
+    },
+    Scenario {
         name: "choked-handler-against-drain",
         chapter: "Back-pressure",
         clauses: &["O5", "O3"],

@@ -67,4 +67,23 @@ pub const SCENARIOS: &[Scenario] = &[
             outcome
         },
     },
+    Scenario {
+        name: "a-look-changes-nothing",
+        chapter: "Serial execution",
+        clauses: &["A1"],
+        sentence: "Whoever only asks what the word says changes nothing: what arrives meanwhile is handled.",
+        runners: &[Inline],
+        race: false,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            let asks = world.role(|w| {
+                let active = w.is_active();
+                w.note(format!("active: {active}"));
+            });
+            setup.race(|| {}, vec![asks, world.role(|w| w.data())]);
+            let outcome = world.end();
+            assert!(outcome.contains("read 1 handled 1"), "{outcome}");
+            outcome
+        },
+    },
 ];

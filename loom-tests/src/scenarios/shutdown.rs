@@ -72,6 +72,27 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "shutdown-against-output-and-request",
+        chapter: "Shutdown",
+        clauses: &["G2", "O3"],
+        sentence: "Output that begins and ends while shutdown looks whether the connection is idle opens no gate: no request is dropped.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User::default());
+            let others = world.role(|w| {
+                let _ = w.flush(1);
+                w.peer_takes(1);
+                w.data();
+            });
+            setup.race(|| {}, vec![others, world.role(|w| w.shutdown())]);
+            let outcome = world.end();
+            assert_eq!(world.close_callbacks(), 1, "{outcome}");
+            assert!(!outcome.contains("read 1 handled 0"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "shutdown-twice",
         chapter: "Shutdown",
         clauses: &["G1", "C2"],

@@ -121,4 +121,21 @@ pub const SCENARIOS: &[Scenario] = &[
             outcome
         },
     },
+    Scenario {
+        name: "readers-in-turn",
+        chapter: "Wake-ups",
+        clauses: &["S3"],
+        sentence: "Two readers outside handlers that do not wait: who owns the section finds it as the other left it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { handler: false, ..User::default() });
+            world.data();
+            let second = world.role(|w| w.read_what_is_there());
+            setup.race(|| {}, vec![world.role(|w| w.read_what_is_there()), second]);
+            let outcome = world.end();
+            assert_eq!(world.handled(), 1, "{outcome}");
+            outcome
+        },
+    },
 ];
