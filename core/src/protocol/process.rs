@@ -235,10 +235,11 @@ fn not_due<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Snapshot {
 #[inline(never)]
 fn choke<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Result<Drained, (Snapshot, bool)> {
     fx.keep_unread();
-    // A consumer that parks after this finds it; what one sent before is counted by now.
+    // A consumer that parks after this finds it, and so does the one that a flush under way is about to wake or to be;
+    // what was sent before is counted by now. Not to wait for that flush would be to spin until it goes on. (A2)
     let found = fx.word().choke();
     let other = fx.await_other();
-    let waits = other.unwrap_or_else(|| guard("process.choked", found.any(OUT)));
+    let waits = other.unwrap_or_else(|| guard("process.choked", found.sending()));
     if waits && guard("process.still-high", fx.output_high()) {
         let _ = rest_reading(fx, at, at.any(FULL), || true);
         return Ok(Drained::Choked);

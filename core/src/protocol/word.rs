@@ -162,7 +162,7 @@ impl Snapshot {
     /// Output is on its way: somebody appends it, or has the consumer lock, or has just given it back to take it
     /// again for what was appended meanwhile. (O2)
     #[inline]
-    fn sending(self) -> bool {
+    pub(super) fn sending(self) -> bool {
         self.any(OUT | FLUSHING) || guard("output.between-two-sends", self.any(OUTPEND))
     }
 

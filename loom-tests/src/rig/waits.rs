@@ -67,6 +67,12 @@ impl World {
         }
     }
 
+    /// Waits until `target` bytes are sent since birth, without a flush of its own.
+    pub fn wait_until_sent(&self, target: u64) {
+        let waited = trigger::wait_sent(self, target, |trigger, ticket| self.sleep(trigger, ticket));
+        self.note(format!("sent:{waited:?}"));
+    }
+
     fn sleep(&self, trigger: &Trigger, ticket: Ticket) -> Wake {
         self.mark();
         let mut record = self.record();

@@ -8,6 +8,7 @@ use pollproof::sync::{Condvar, Mutex, UnsafeCell, lock};
 
 use crate::scenario::Runner::Inline;
 use crate::scenario::{Scenario, Setup, role};
+use crate::share::Unseen;
 use crate::{Shared, share};
 
 /// A server with a gate: what an end leaves behind for the acceptor, and how it wakes it.
@@ -17,6 +18,8 @@ struct Server {
     woken: Mutex<u32>,
     wake: Condvar,
     outcome: Mutex<String>,
+    /// How many ends have woken the acceptor.
+    signals: Unseen<u32>,
 }
 
 // Safety: `freed` is written by an end and read by the acceptor that waited for it (Q1).
@@ -36,12 +39,14 @@ fn server(connections: u32) -> Shared<Server> {
         woken: Mutex::new(0),
         wake: Condvar::new(),
         outcome: Mutex::new(String::new()),
+        signals: Unseen::default(),
     })
 }
 
 impl Server {
     /// The poller ends a wait that it is in, or its next one.
     fn signal(&self) {
+        *self.signals.lock().expect("no panic") += 1;
         *lock(&self.woken) += 1;
         self.wake.notify_one();
     }
@@ -111,6 +116,26 @@ pub const SCENARIOS: &[Scenario] = &[
                 s.accept(2);
             };
             against(setup, 2, twice, &[Server::end, Server::end])
+        },
+    },
+    Scenario {
+        name: "two-ends-wake-once",
+        chapter: "Accepting",
+        clauses: &["Q1"],
+        sentence: "Two ends at once, of which the acceptor waits for one: one of the two wakes it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let server = server(2);
+            let acceptor = role(&server, |s| {
+                if !s.gate.wait().room(2) {
+                    s.sleep();
+                }
+            });
+            setup.race(|| {}, vec![acceptor, role(&server, Server::end), role(&server, Server::end)]);
+            let signals = *server.signals.lock().expect("no panic");
+            assert!(signals <= 1, "{signals} ends have woken it");
+            format!("signals {signals}")
         },
     },
     Scenario {

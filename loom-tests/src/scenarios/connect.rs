@@ -117,6 +117,31 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "flush-during-connect",
+        chapter: "Order and hand-over",
+        clauses: &["O1", "H5"],
+        sentence: "The end of OnConnect leaves the output to the flush that is under way.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::registered(setup, User { room: 9, ..User::default() });
+            let acceptor = world.clone();
+            let flusher = world.role(|w| {
+                let _ = w.flush(1);
+            });
+            setup.race(
+                || {
+                    acceptor.connect();
+                    let _ = acceptor.flush(1);
+                },
+                vec![flusher],
+            );
+            let outcome = world.end();
+            assert!(world.all_sent(), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "connect-closes-itself",
         chapter: "Order and hand-over",
         clauses: &["H1"],

@@ -68,6 +68,28 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "data-during-a-flush",
+        chapter: "Nothing lost",
+        clauses: &["O1", "N1"],
+        sentence: "Requests that are read and handled while somebody flushes leave the output to that flush.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { room: 9, ..User::default() });
+            let flusher = world.role(|w| {
+                let _ = w.flush(1);
+            });
+            let poller = world.role(|w| {
+                w.data();
+                let _ = w.flush(1);
+            });
+            setup.race(|| {}, vec![flusher, poller]);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "hup-at-task-exit",
         chapter: "Nothing lost",
         clauses: &["N2", "L1", "N5"],

@@ -45,6 +45,24 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "mask-during-connect",
+        chapter: "Output",
+        clauses: &["I1", "S2"],
+        sentence: "The mask changes from both sides while OnConnect runs: its end leaves that to them.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let user = User { handler: false, output: true, ..User::default() };
+            let world = World::registered(setup, user);
+            let acceptor = world.clone();
+            let flusher = world.role(|w| {
+                let _ = w.flush(1);
+            });
+            setup.race(|| acceptor.connect(), vec![flusher, world.role(|w| w.eof())]);
+            world.end()
+        },
+    },
+    Scenario {
         name: "mask-against-a-second-flush",
         chapter: "Output",
         clauses: &["I1", "O4"],
@@ -59,6 +77,24 @@ pub const SCENARIOS: &[Scenario] = &[
                 let _ = w.flush(1);
             });
             setup.race(|| {}, vec![flusher, world.role(|w| w.eof())]);
+            world.end()
+        },
+    },
+    Scenario {
+        name: "mask-against-one-that-has-waited",
+        chapter: "Output",
+        clauses: &["I1", "O4"],
+        sentence: "A flusher that has waited leaves to whoever has the mask what others want of it.",
+        runners: &[Inline],
+        race: false,
+        body: |setup| {
+            let user = User { handler: false, room: 1, ..User::default() };
+            let world = World::connected(setup, user);
+            assert!(world.flush(1).is_ok());
+            let parks = world.role(|w| {
+                let _ = w.flush(1);
+            });
+            setup.race(|| {}, vec![world.role(|w| w.wait_until_sent(1)), parks, world.role(|w| w.eof())]);
             world.end()
         },
     },

@@ -146,6 +146,45 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "full-against-one-that-has-waited",
+        chapter: "Back-pressure",
+        clauses: &["N6", "O4"],
+        sentence: "A flusher that has waited leaves it to others that reading has stopped at its limit.",
+        runners: &[Inline],
+        race: false,
+        body: |setup| {
+            let world = World::connected(setup, User { handler: false, limit: 1, room: 9, ..User::default() });
+            let flusher = world.role(|w| {
+                let _ = w.flush_blocking(1);
+            });
+            setup.race(|| {}, vec![flusher, world.role(|w| w.data())]);
+            world.end()
+        },
+    },
+    Scenario {
+        name: "reading-goes-on-during-a-flush",
+        chapter: "Back-pressure",
+        clauses: &["N6", "O1"],
+        sentence: "A reader that makes room for more leaves the output to the flush that is under way.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { handler: false, limit: 1, room: 9, ..User::default() });
+            world.data();
+            let flusher = world.role(|w| {
+                let _ = w.flush(1);
+            });
+            let reader = world.role(|w| {
+                w.read_what_is_there();
+                let _ = w.flush(1);
+            });
+            setup.race(|| {}, vec![flusher, reader]);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "choked-handler-against-drain",
         chapter: "Back-pressure",
         clauses: &["O5", "O3"],
@@ -182,6 +221,66 @@ pub const SCENARIOS: &[Scenario] = &[
             setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.peer_takes(1))]);
             let outcome = world.end();
             assert!(outcome.contains("read 2 handled 2 sent 1 of 4"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "choked-handler-against-data",
+        chapter: "Back-pressure",
+        clauses: &["O5", "N1"],
+        sentence: "A handler that waits for its output is called when the peer has taken it, whatever came in meanwhile.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, slow_peer());
+            world.data();
+            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            assert_eq!(world.requests(), 1, "it is to wait");
+            world.peer_takes(9);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 3 handled 3"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "choked-handler-against-a-flush-behind",
+        chapter: "Back-pressure",
+        clauses: &["O5", "O2", "A2"],
+        sentence: "A handler that waits for its output is called when that has drained, though another flush came behind it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { on_request: answers_if_open, ..slow_peer() });
+            world.data();
+            world.data();
+            let flusher = world.role(|w| {
+                let _ = w.flush(1);
+            });
+            setup.race(|| {}, vec![flusher, world.role(|w| w.peer_takes(9))]);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "choked-handler-against-part-and-eof",
+        chapter: "Back-pressure",
+        clauses: &["O5", "I1", "E1"],
+        sentence: "The peer takes a part of the output, and ends its stream: the handler goes on, and the mask is as both want it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let answers_two = |world: &World| {
+                let _ = world.flush(2);
+                Ran::Done
+            };
+            let user = User { high: 2, output: true, on_request: answers_two, ..User::default() };
+            let world = World::connected(setup, user);
+            world.data();
+            world.data();
+            setup.race(|| {}, vec![world.role(|w| w.eof()), world.role(|w| w.peer_takes(1))]);
+            let outcome = world.end();
+            assert!(outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
         },
     },

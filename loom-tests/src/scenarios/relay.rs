@@ -61,6 +61,19 @@ fn second_segment_against(
     (from, to, outcome)
 }
 
+/// A connection that has passed on one of two segments, and waits for the other connection with the second; the peer
+/// of that one takes `bytes`, and `event` happens there.
+fn waiting_against(setup: &Setup, bytes: u64, event: fn(&World)) -> String {
+    let to = World::connected(setup, slow());
+    let from = World::relaying_to(&to, setup, relay(passes_on_if_open));
+    from.data();
+    from.data();
+    setup.race(|| {}, vec![to.role(move |w| event(&w)), to.role(move |w| w.peer_takes(bytes))]);
+    let outcome = from.end_with(&to);
+    assert!(outcome.contains("read 2 handled 2"), "{outcome}");
+    outcome
+}
+
 /// Somebody who ends the output, and notes what came of it.
 fn noting_ender(world: &World) -> Role {
     world.role(|w| {
@@ -133,6 +146,47 @@ pub const SCENARIOS: &[Scenario] = &[
             assert!(outcome.contains("read 1 handled 1"), "{outcome}");
             outcome
         },
+    },
+    Scenario {
+        name: "relay-against-data-of-the-other",
+        chapter: "Relaying",
+        clauses: &["O6", "N3"],
+        sentence: "A handler that waits for another connection is called when that has drained, though bytes are read there meanwhile.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| waiting_against(setup, 9, World::data),
+    },
+    Scenario {
+        name: "relay-against-a-flush-and-a-drain",
+        chapter: "Relaying",
+        clauses: &["O6", "O1"],
+        sentence: "A handler that waits for another connection goes on when that has drained, though somebody else flushes there.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let flushes = |to: &World| {
+                let _ = to.flush(1);
+            };
+            waiting_against(setup, 9, flushes)
+        },
+    },
+    Scenario {
+        name: "relay-against-eof-of-the-other",
+        chapter: "Relaying",
+        clauses: &["O6", "I1"],
+        sentence: "A handler that waits for another connection, whose stream ends: it goes on, and the mask there is as it should be.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| waiting_against(setup, 9, World::eof),
+    },
+    Scenario {
+        name: "relay-against-part-and-eof-of-the-other",
+        chapter: "Relaying",
+        clauses: &["O6", "I1"],
+        sentence: "As before, and what the handler passes on next is parked.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| waiting_against(setup, 1, World::eof),
     },
     Scenario {
         name: "relay-against-close-of-the-other",

@@ -51,6 +51,23 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "shutdown-against-the-mask",
+        chapter: "Shutdown",
+        clauses: &["G2", "G3", "I1"],
+        sentence: "Shutdown that finds half a packet opens its gate again and leaves the mask to those who change it.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { packet: 2, output: true, ..User::default() });
+            world.data();
+            let flusher = world.role(|w| {
+                let _ = w.flush(1);
+            });
+            setup.race(|| {}, vec![flusher, world.role(|w| w.eof()), world.role(|w| w.shutdown())]);
+            world.end()
+        },
+    },
+    Scenario {
         name: "shutdown-against-output",
         chapter: "Shutdown",
         clauses: &["G2", "O3"],

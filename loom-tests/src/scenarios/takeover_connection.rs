@@ -82,6 +82,50 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "takeover-drain-of-a-masked-fd",
+        chapter: "Takeover",
+        clauses: &["K6", "I1", "O3"],
+        sentence: "A poller masks the fd that another one reads, and drains its output: the mask is lifted all the same.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { shares: true, ..User::default() });
+            assert_eq!(world.flush(1), Ok(()));
+            let second = world.role(|w| {
+                w.data();
+                w.peer_takes(1);
+            });
+            setup.race(|| {}, vec![world.role(|w| w.data()), second]);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
+        name: "takeover-flushes-of-a-masked-fd",
+        chapter: "Takeover",
+        clauses: &["K6", "I1", "O2"],
+        sentence: "A poller masks the fd that another one reads, while flushes come one behind another: the mask is lifted all the same.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { shares: true, room: 9, ..User::default() });
+            let poller = |world: &World| {
+                world.role(|w| {
+                    w.data();
+                    let _ = w.flush(1);
+                })
+            };
+            let flusher = world.role(|w| {
+                let _ = w.flush(1);
+            });
+            setup.race(|| {}, vec![flusher, poller(&world), poller(&world)]);
+            let outcome = world.end();
+            assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
+            outcome
+        },
+    },
+    Scenario {
         name: "takeover-mask-against-end-of-read",
         chapter: "Takeover",
         clauses: &["K6", "I1", "N3"],

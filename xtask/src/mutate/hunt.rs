@@ -138,7 +138,8 @@ impl<'a> Hunt<'a> {
                 model: model.to_owned(),
                 order: order.name().to_owned(),
                 executions,
-                how: how.lines().next().unwrap_or_default().to_owned(),
+                // Without the place, where that is in the checker and not here.
+                how: how.lines().next().unwrap_or_default().split(" (/").next().unwrap_or_default().to_owned(),
             })
         };
         Ok(match end {
