@@ -63,9 +63,11 @@ mod sim {
     impl Row {
         /// What is wrong.
         fn problem(&self) -> Option<String> {
-            let failed = self.explored.failure.as_ref().map(|how| {
-                format!("schedule {} of seed {}: {how}", self.explored.schedules, self.seed)
-            });
+            let failed = self
+                .explored
+                .failure
+                .as_ref()
+                .map(|how| format!("schedule {} of seed {}: {how}", self.explored.schedules, self.seed));
             let missed = || {
                 let never = self.scenario.targets.iter().filter(|target| !self.explored.counts.contains_key(**target));
                 let never: Vec<&str> = never.copied().collect();
@@ -113,7 +115,8 @@ mod sim {
             }
         });
         let mut rows = rows.into_inner().expect("no panic");
-        let place = |row: &Row| plans.iter().position(|(scenario, by)| scenario.name == row.scenario.name && *by == row.by);
+        let place =
+            |row: &Row| plans.iter().position(|(scenario, by)| scenario.name == row.scenario.name && *by == row.by);
         rows.sort_by_key(place);
         println!("{}", table(&rows, arguments.markdown));
         let schedules: u64 = rows.iter().map(|row| row.explored.schedules).sum();
@@ -125,7 +128,9 @@ mod sim {
     /// A seed for each name: the same in each run.
     fn seed(name: &str) -> u64 {
         // FNV-1a.
-        name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)) >> 32
+        name.bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+            >> 32
     }
 
     fn table(rows: &[Row], markdown: bool) -> Table {

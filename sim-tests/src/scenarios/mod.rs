@@ -57,7 +57,6 @@ impl Scenario {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    let chapters =
-        [opening::ALL, closing::ALL, output::ALL, accepting::ALL, dialing::ALL, running::ALL, faults::ALL];
+    let chapters = [opening::ALL, closing::ALL, output::ALL, accepting::ALL, dialing::ALL, running::ALL, faults::ALL];
     chapters.into_iter().flatten()
 }
