@@ -3,6 +3,8 @@
 //! The schedulers are shuttle's. Around them is one thing more: the clock's thread runs when nobody else can, and only
 //! then (`pollproof::sync::simulated`). What runs and what may be scheduled is otherwise theirs.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,8 +79,8 @@ pub fn explore(scenario: &'static Scenario, by: By, seed: u64, schedules: usize)
             By::Urw => run(UrwRandomScheduler::new_from_seed(seed, schedules), execution),
         }));
         let failure = result.err().map(|payload| {
-            let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+            // What shuttle says of a thread that panicked is not what that said.
+            PANIC.take().unwrap_or_else(|| message(&*payload))
         });
         // Ordering: Relaxed, as above.
         Explored { schedules: ran.load(Ordering::Relaxed), counts: sim::take_counts(), failure }
@@ -88,6 +90,25 @@ pub fn explore(scenario: &'static Scenario, by: By, seed: u64, schedules: usize)
         counts: BTreeMap::new(),
         failure: Some("the checker itself panicked".to_owned()),
     })
+}
+
+thread_local! {
+    /// What the first panic of the execution that is under way said.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps what a panic says, instead of printing it. To be called once.
+pub fn listen_to_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let text = format!("{} ({place})", message(info.payload()));
+        PANIC.with_borrow_mut(|first| _ = first.get_or_insert(text));
+    }));
+}
+
+fn message(payload: &dyn Any) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
 
 fn run(scheduler: impl Scheduler + 'static, execution: impl Fn() + Send + Sync + 'static) {
@@ -101,6 +122,7 @@ fn run(scheduler: impl Scheduler + 'static, execution: impl Fn() + Send + Sync +
 }
 
 fn execute(scenario: &'static Scenario) {
+    PANIC.take();
     Clock::begin(scenario.races, IDLE);
     sim::begin((scenario.faults)());
     let clock = shuttle::thread::spawn(Clock::run);

@@ -234,6 +234,18 @@ impl Stage {
         }
     }
 
+    /// Calls `then` if the last `second` of some connection came after its `first`.
+    pub fn if_last(&self, first: Step, second: Step, then: impl FnOnce()) {
+        let found = self.log(|log| {
+            let first = |id| log.steps.iter().position(|step| *step == (id, first));
+            let last = |id| log.steps.iter().rposition(|step| *step == (id, second));
+            log.conns.keys().any(|id| matches!((first(*id), last(*id)), (Some(a), Some(b)) if a < b))
+        });
+        if found {
+            then();
+        }
+    }
+
     /// Errors that `on_error` heard of, and that are now known.
     pub fn take_errors(&self) -> Vec<String> {
         self.log(|log| std::mem::take(&mut log.errors))

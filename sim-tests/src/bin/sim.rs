@@ -22,14 +22,14 @@ mod sim {
     use anyhow::ensure;
     use clap::Parser;
     use comfy_table::{CellAlignment, Table, presets};
-    use pollproof_sim_tests::explore::{By, Explored, explore};
+    use pollproof_sim_tests::explore::{By, Explored, explore, listen_to_panics};
     use pollproof_sim_tests::races;
     use pollproof_sim_tests::scenarios::{Scenario, all};
 
     /// How many scenarios run at a time.
     const PARALLEL: usize = 2;
 
-    /// The environment variable by which a guard is left out.
+    /// The environment variable that names a mutant.
     const MUTANT: &str = "POLLPROOF_MUTANT";
 
     #[derive(Parser)]
@@ -51,37 +51,41 @@ mod sim {
         scenarios: Vec<String>,
     }
 
-    /// One scenario under one scheduler.
+    /// One scenario under each scheduler.
     struct Row {
         scenario: &'static Scenario,
-        by: By,
         seed: u64,
-        explored: Explored,
-        seconds: f64,
+        explored: Vec<(By, Explored)>,
     }
 
     impl Row {
         /// What is wrong.
         fn problem(&self) -> Option<String> {
-            let failed = self
-                .explored
-                .failure
-                .as_ref()
-                .map(|how| format!("schedule {} of seed {}: {how}", self.explored.schedules, self.seed));
+            let failed = self.explored.iter().find_map(|(by, explored)| {
+                let how = explored.failure.as_ref()?;
+                Some(format!("by {}, schedule {} of seed {}: {how}", by.name(), explored.schedules, self.seed))
+            });
             let missed = || {
-                let never = self.scenario.targets.iter().filter(|target| !self.explored.counts.contains_key(**target));
+                let never = self.scenario.targets.iter().filter(|target| self.count(target) == 0);
                 let never: Vec<&str> = never.copied().collect();
                 (!never.is_empty()).then(|| format!("never happened: {}", never.join(", ")))
             };
-            let problem = failed.or_else(missed)?;
-            Some(format!("{} by {}: {problem}", self.scenario.name, self.by.name()))
+            Some(format!("{}: {}", self.scenario.name, failed.or_else(missed)?))
+        }
+
+        /// How often `target` happened.
+        fn count(&self, target: &str) -> u64 {
+            self.explored.iter().filter_map(|(_, explored)| explored.counts.get(target)).sum()
+        }
+
+        fn schedules(&self) -> u64 {
+            self.explored.iter().map(|(_, explored)| explored.schedules).sum()
         }
     }
 
     pub(super) fn main() -> anyhow::Result<ExitCode> {
         let arguments = Arguments::parse();
-        // A failure is told in the table.
-        std::panic::set_hook(Box::new(|_| ()));
+        listen_to_panics();
         for name in &arguments.scenarios {
             ensure!(all().any(|scenario| scenario.name == name), "there is no scenario `{name}`");
         }
@@ -93,21 +97,21 @@ mod sim {
         let wanted = |scenario: &&Scenario| {
             arguments.scenarios.is_empty() || arguments.scenarios.iter().any(|name| name == scenario.name)
         };
-        let plans: Vec<(&'static Scenario, By)> =
-            all().filter(wanted).flat_map(|scenario| By::ALL.map(|by| (scenario, by))).collect();
+        let plans: Vec<&'static Scenario> = all().filter(wanted).collect();
         let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..PARALLEL {
                 scope.spawn(|| {
                     // Ordering: Relaxed: each number once is all that is asked for.
-                    while let Some((scenario, by)) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    while let Some(scenario) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let seed = seed(scenario.name) + arguments.seed;
                         let begun = Instant::now();
-                        let explored = explore(scenario, *by, seed, arguments.schedules);
+                        let explored = By::ALL.map(|by| (by, explore(scenario, by, seed, arguments.schedules))).into();
                         let seconds = begun.elapsed().as_secs_f64();
-                        let row = Row { scenario, by: *by, seed, explored, seconds };
-                        if let Some(problem) = row.problem() {
-                            println!("{problem}");
+                        let row = Row { scenario, seed, explored };
+                        match row.problem() {
+                            Some(problem) => println!("{problem}"),
+                            None => eprintln!("{}: holds, {} schedules in {seconds:.1} s", scenario.name, row.schedules()),
                         }
                         rows.lock().expect("no panic").push(row);
                     }
@@ -115,46 +119,41 @@ mod sim {
             }
         });
         let mut rows = rows.into_inner().expect("no panic");
-        let place =
-            |row: &Row| plans.iter().position(|(scenario, by)| scenario.name == row.scenario.name && *by == row.by);
-        rows.sort_by_key(place);
+        rows.sort_by_key(|row| plans.iter().position(|scenario| scenario.name == row.scenario.name));
         println!("{}", table(&rows, arguments.markdown));
-        let schedules: u64 = rows.iter().map(|row| row.explored.schedules).sum();
+        let schedules: u64 = rows.iter().map(Row::schedules).sum();
         let failed = rows.iter().filter(|row| row.problem().is_some()).count();
-        println!("{} scenarios, {schedules} schedules, {failed} failed", rows.len() / By::ALL.len());
+        println!("{} scenarios, {schedules} schedules, {failed} failed", rows.len());
         failed == 0
     }
 
     /// A seed for each name: the same in each run.
     fn seed(name: &str) -> u64 {
         // FNV-1a.
-        name.bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
-            >> 32
+        name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)) >> 32
     }
 
     fn table(rows: &[Row], markdown: bool) -> Table {
         let mut table = Table::new();
         table.load_style(if markdown { presets::ASCII_MARKDOWN } else { presets::UTF8_HORIZONTAL_ONLY });
-        table.set_header(["scenario", "clauses", "scheduler", "seed", "schedules", "what happened", "time"]);
+        table.set_header(["scenario", "clauses", "what must hold", "seed", "schedules", "what happened"]);
         for row in rows {
             let counts: Vec<String> = row
                 .scenario
                 .targets
                 .iter()
-                .map(|target| format!("{target} {}", row.explored.counts.get(target).copied().unwrap_or_default()))
+                .map(|target| format!("{target}: {}", row.count(target)))
                 .collect();
             table.add_row([
-                row.scenario.name.to_owned(),
+                format!("`{}`", row.scenario.name),
                 row.scenario.clauses.join(" "),
-                row.by.name().to_owned(),
+                row.scenario.what.to_owned(),
                 row.seed.to_string(),
-                row.explored.schedules.to_string(),
-                counts.join(", "),
-                format!("{:.1} s", row.seconds),
+                row.schedules().to_string(),
+                counts.join("; "),
             ]);
         }
-        for column in [3, 4, 6] {
+        for column in [3, 4] {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -168,15 +167,15 @@ mod sim {
         for race in races::ALL {
             let child = Command::new(std::env::current_exe()?)
                 .args(["--schedules", &arguments.schedules.to_string(), race.scenario])
-                .env(MUTANT, race.guard)
+                .env(MUTANT, race.mutant)
                 .output()?;
             let said = String::from_utf8_lossy(&child.stdout);
             let how = said.lines().next().unwrap_or_default();
-            // A guard that is not there, and a scenario that is not, end the child in another way.
+            // A mutant that is not there, and a scenario that is not, end the child in another way.
             let noticed = child.status.code() == Some(1) && how.starts_with(race.scenario);
             good &= noticed;
             let verdict = if noticed { how } else { "NOT NOTICED" };
-            println!("{} ({}, without {}): {verdict}", race.id, race.what, race.guard);
+            println!("{}: {} (`{}`): {verdict}", race.id, race.what, race.mutant);
         }
         Ok(good)
     }

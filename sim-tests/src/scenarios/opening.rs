@@ -33,7 +33,7 @@ pub(super) const ALL: &[Scenario] = &[
 fn hup_against_connect(stage: &Stage) {
     let server = run(stage.builder(Acts::echo()).pollers(2));
     for _ in 0..2 {
-        drop(Peer::connect(at(ADDRESS)).expect("it listens"));
+        Peer::connect(at(ADDRESS)).expect("it listens").reset();
     }
     settle(stage, 2);
     end(server);

@@ -117,16 +117,17 @@ fn relay(stage: &Stage) {
     let acts = Acts::request(|stage, io| {
         let other = stage.conn(1).expect("it came first");
         let bytes = stage.take(io);
-        io.pace_by(&other);
-        // Its peer may have gone.
-        let _ = other.send(&bytes);
-    });
-    let parting = |stage: &Stage, conn: &pollproof::Connection| {
-        if let Some(other) = stage.conn(1).filter(|other| other.id() != conn.id()) {
-            let _ = other.end_output();
+        if io.connection().id() == other.id() {
+            return;
         }
-    };
-    let server = run(stage.builder(acts.disconnect(parting)).water_marks(1, 2));
+        io.pace_by(&other);
+        other.send(&bytes).expect("its peer waits for all");
+        if io.is_last() {
+            other.end_output().expect("once");
+            io.connection().end_output().expect("once");
+        }
+    });
+    let server = run(stage.builder(acts.connect(|_, io| io.keep_open())).water_marks(1, 2));
     let from = Peer::connect(at(ADDRESS)).expect("it listens");
     let to = Peer::connect(at(ADDRESS)).expect("it listens");
     while stage.conn(1).is_none() {
@@ -141,8 +142,10 @@ fn relay(stage: &Stage) {
     });
     let (got, _) = to.receive_exactly(9);
     assert_eq!(got, b"abcdefghi", "in order (B1)");
+    assert_eq!(to.receive_all(), (Vec::new(), true), "and then the end (E5)");
     drop(sender.join().expect("no panic"));
     drop(to);
+    // The second one is kept open, and its peer has gone.
     end(server);
 }
 

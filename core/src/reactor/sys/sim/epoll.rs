@@ -49,13 +49,15 @@ impl State {
         if registrations.iter().any(|of| of.number == fd.number && of.file == fd.file) {
             return Err(Errno::EEXIST);
         }
-        registrations.push(Registration { number: fd.number, file: fd.file, token, mask, changed: true });
+        self.changes += 1;
+        self.registrations(epoll.file)?.push(Registration { number: fd.number, file: fd.file, token, mask, changed: true });
         Ok(())
     }
 
     pub(super) fn modify(&mut self, epoll: &SimFd, fd: &SimFd, mask: EventFlags, token: u64) -> Result<()> {
         self.check("EPOLL_CTL_MOD", epoll)?;
         self.check("EPOLL_CTL_MOD", fd)?;
+        self.changes += 1;
         let registrations = self.registrations(epoll.file)?;
         let found = registrations.iter_mut().find(|of| of.number == fd.number && of.file == fd.file);
         let registration = found.ok_or(Errno::ENOENT)?;
@@ -69,6 +71,7 @@ impl State {
     }
 
     pub(super) fn delete(&mut self, epoll: &SimFd, fd: &SimFd) -> Result<()> {
+        self.changes += 1;
         self.check("EPOLL_CTL_DEL", epoll)?;
         self.check("EPOLL_CTL_DEL", fd)?;
         let registrations = self.registrations(epoll.file)?;
@@ -83,6 +86,7 @@ impl State {
 
     /// Something about `file` changed: an edge.
     pub(super) fn changed(&mut self, file: File) {
+        self.changes += 1;
         for kind in &mut self.files {
             if let Kind::Epoll(registrations) = kind {
                 registrations.iter_mut().filter(|of| of.file == file).for_each(|of| of.changed = true);

@@ -40,7 +40,7 @@ fn resolve(call: &'static str, address: &str) -> Result<SocketAddr> {
 pub(super) fn listen(address: &str, backlog: i32) -> Result<(SimFd, Addr)> {
     let local = resolve("bind", address)?;
     let backlog = usize::try_from(backlog).unwrap_or_default().max(1);
-    let opened = call(|state| {
+    let opened = call("listen", |state| {
         if state.listener(local).is_some() {
             return Err(Errno::EADDRINUSE);
         }
@@ -54,7 +54,7 @@ pub(super) fn listen(address: &str, backlog: i32) -> Result<(SimFd, Addr)> {
 pub(super) fn connect(address: &str, timeout: Duration) -> Result<(SimFd, Addr)> {
     let peer = resolve("dial", address)?;
     let refused = |errno: Errno| Error::Dial { address: address.to_owned(), source: errno.into() };
-    let listener = call(|state| {
+    let listener = call("connect", |state| {
         if !state.has_number() {
             return Err(Errno::EMFILE);
         }
@@ -105,6 +105,7 @@ impl State {
         }
         let Kind::Listener(queue) = &mut self.files[listener.file.0] else { return Err(Errno::EBADF) };
         let file = queue.waiting.pop_front().ok_or(Errno::EAGAIN)?;
+        self.changes += 1;
         let port = u16::try_from(file.0).unwrap_or_default();
         Ok((self.number(file), Addr::Tcp(SocketAddr::from(([10, 0, 0, 2], port)))))
     }

@@ -85,10 +85,10 @@ fn step<T>(change: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// A system call of the reactor that does not wait.
-fn call<T>(change: impl FnOnce(&mut State) -> T) -> T {
+fn call<T>(name: &'static str, change: impl FnOnce(&mut State) -> T) -> T {
     Clock::race();
     step(|state| {
-        state.called();
+        state.called(name);
         change(state)
     })
 }
@@ -136,7 +136,7 @@ impl Drop for SimFd {
     fn drop(&mut self) {
         // At the end of an execution that failed there is nothing to keep in order.
         if kernel().is_some() && !std::thread::panicking() {
-            call(|state| state.close(self.number, self.file));
+            call("close", |state| state.close(self.number, self.file));
         }
     }
 }
@@ -160,15 +160,15 @@ impl Sys for SimSys {
     }
 
     fn epoll(&self) -> Result<SimFd> {
-        call(|state| state.open(state::Kind::Epoll(Vec::new())))
+        call("epoll", |state| state.open(state::Kind::Epoll(Vec::new())))
     }
 
     fn wake(&self) -> Result<SimFd> {
-        call(|state| state.open(state::Kind::Counter(0)))
+        call("wake", |state| state.open(state::Kind::Counter(0)))
     }
 
     fn add(&self, epoll: &SimFd, fd: &SimFd, interest: Interest, token: u64) -> Result<()> {
-        call(|state| {
+        call("add", |state| {
             state.adds += 1;
             state.faults.add(state.adds)?;
             state.add(epoll, fd, epoll::mask(interest), token)
@@ -176,7 +176,7 @@ impl Sys for SimSys {
     }
 
     fn modify(&self, epoll: &SimFd, fd: &SimFd, interest: Interest, token: u64) -> Result<()> {
-        call(|state| {
+        call("modify", |state| {
             state.modifies += 1;
             state.faults.modify(state.modifies)?;
             state.modify(epoll, fd, epoll::mask(interest), token)
@@ -184,26 +184,32 @@ impl Sys for SimSys {
     }
 
     fn delete(&self, epoll: &SimFd, fd: &SimFd) -> Result<()> {
-        call(|state| state.delete(epoll, fd))
+        call("delete", |state| state.delete(epoll, fd))
     }
 
     fn add_wake(&self, epoll: &SimFd, wake: &SimFd, token: u64) -> Result<()> {
-        call(|state| state.add(epoll, wake, epoll::IN, token))
+        call("add", |state| state.add(epoll, wake, epoll::IN, token))
     }
 
     fn add_listener(&self, epoll: &SimFd, listener: &SimFd, token: u64) -> Result<()> {
-        call(|state| state.add(epoll, listener, epoll::IN, token))
+        call("add", |state| state.add(epoll, listener, epoll::IN, token))
     }
 
     fn delete_listener(&self, epoll: &SimFd, listener: &SimFd) -> Result<()> {
-        call(|state| state.delete(epoll, listener))
+        call("delete", |state| state.delete(epoll, listener))
     }
 
     fn wait(&self, epoll: &SimFd, events: &mut Events, timeout: Option<Duration>) -> Result<()> {
-        let interrupted = call(|state| {
+        let (interrupted, again) = call("wait", |state| {
             state.check("epoll_wait", epoll)?;
-            Ok(state.faults.interrupts())
+            Ok((state.faults.interrupts(), state.waits_again()))
         })?;
+        // It found something that another thread is about to see to, and comes back at once. A machine lets that thread
+        // run in the end; a scheduler that does not has to be asked.
+        if again {
+            count("waited for another thread");
+            crate::sync::thread::yield_now();
+        }
         events.0.clear();
         // As the real one: no events.
         if interrupted {
@@ -219,40 +225,40 @@ impl Sys for SimSys {
     }
 
     fn read(&self, fd: &SimFd, into: &mut [u8]) -> Result<usize> {
-        restart(|| call(|state| state.read(fd, into)))
+        restart(|| call("read", |state| state.read(fd, into)))
     }
 
     fn write(&self, fd: &SimFd, from: &[u8]) -> Result<usize> {
-        restart(|| call(|state| state.write(fd, from)))
+        restart(|| call("write", |state| state.write(fd, from)))
     }
 
     fn write_vectored(&self, fd: &SimFd, from: &[IoSlice<'_>]) -> Result<usize> {
         let all: Vec<u8> = from.iter().flat_map(|run| run.iter().copied()).collect();
-        restart(|| call(|state| state.write(fd, &all)))
+        restart(|| call("write_vectored", |state| state.write(fd, &all)))
     }
 
     fn wait_readable(&self, fd: &SimFd, at_most: Duration) -> Result<bool> {
-        call(|state| state.check("poll", fd))?;
+        call("wait_readable", |state| state.check("poll", fd))?;
         let file = fd.file;
         let found = wait(Look::Readable(file), Some(at_most), |state| state.is_readable(file).then_some(()));
         Ok(found.is_some())
     }
 
     fn shutdown(&self, fd: &SimFd) -> Result<()> {
-        call(|state| state.shutdown(fd, true))
+        call("shutdown", |state| state.shutdown(fd, true))
     }
 
     fn end_output(&self, fd: &SimFd) -> Result<()> {
-        call(|state| state.shutdown(fd, false))
+        call("end_output", |state| state.shutdown(fd, false))
     }
 
     fn accept(&self, listener: &SimFd) -> io::Result<(SimFd, Addr)> {
-        Ok(call(|state| state.accept(listener))?)
+        Ok(call("accept", |state| state.accept(listener))?)
     }
 
     fn doze(&self, epolls: &[&SimFd], timeout: Duration) -> Result<bool> {
         let files: Vec<_> = epolls.iter().map(|epoll| epoll.file).collect();
-        call(|_| count("doze"));
+        call("doze", |_| count("doze"));
         let found = wait(Look::Events(files.clone()), Some(timeout), |state| {
             files.iter().any(|epoll| state.has_events(*epoll)).then_some(())
         });
@@ -260,11 +266,11 @@ impl Sys for SimSys {
     }
 
     fn signal(&self, wake: &SimFd) -> Result<()> {
-        restart(|| call(|state| state.signal(wake)))
+        restart(|| call("signal", |state| state.signal(wake)))
     }
 
     fn clear(&self, wake: &SimFd) -> Result<()> {
-        match restart(|| call(|state| state.clear(wake))) {
+        match restart(|| call("clear", |state| state.clear(wake))) {
             Err(Errno::EAGAIN) => Ok(()),
             other => other,
         }

@@ -40,6 +40,9 @@ pub(super) enum Look {
     Room(File),
 }
 
+/// How many of the last system calls are told of a busy loop.
+const LAST: u64 = 12;
+
 pub(super) struct State {
     /// By number: which file.
     numbers: Vec<Option<File>>,
@@ -51,6 +54,11 @@ pub(super) struct State {
     pub(super) calls: u64,
     pub(super) adds: u32,
     pub(super) modifies: u32,
+    /// How often something changed.
+    pub(super) changes: u64,
+    /// That number when somebody waited last.
+    waited: u64,
+    last: Vec<&'static str>,
     /// Who waits, for what, and whether they were told.
     waiters: Vec<(Look, Condvar, bool)>,
     /// What must not happen and did.
@@ -60,13 +68,22 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(faults: Faults) -> Self {
         let (numbers, files, waiters, broken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { numbers, used: 0, files, faults, calls: 0, adds: 0, modifies: 0, waiters, broken }
+        Self { numbers, used: 0, files, faults, calls: 0, adds: 0, modifies: 0, changes: 0, waited: 0, last: Vec::new(), waiters, broken }
     }
 
     /// The reactor makes a system call.
-    pub(super) fn called(&mut self) {
+    pub(super) fn called(&mut self, name: &'static str) {
         self.calls += 1;
-        assert!(self.calls <= self.faults.calls, "a busy loop: more than {} system calls", self.faults.calls);
+        if self.calls + LAST > self.faults.calls {
+            self.last.push(name);
+        }
+        let most = self.faults.calls;
+        assert!(self.calls <= most, "a busy loop: more than {most} system calls, the last ones {:?}", self.last);
+    }
+
+    /// Whether nothing has changed since somebody waited; called by who waits.
+    pub(super) fn waits_again(&mut self) -> bool {
+        std::mem::replace(&mut self.waited, self.changes) == self.changes
     }
 
     pub(super) fn broke(&mut self, what: String) {
@@ -120,6 +137,7 @@ impl State {
     }
 
     pub(super) fn close(&mut self, number: usize, file: File) {
+        self.changes += 1;
         if self.numbers[number] != Some(file) {
             let now = self.numbers[number];
             return self.broke(format!("close of fd {number} that is not {file:?} but {now:?}"));
@@ -164,6 +182,7 @@ impl State {
             Kind::Counter(0) => Err(Errno::EAGAIN),
             Kind::Counter(count) => {
                 *count = 0;
+                self.changes += 1;
                 Ok(())
             }
             _ => Err(Errno::EBADF),

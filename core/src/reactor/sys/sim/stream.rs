@@ -107,8 +107,9 @@ impl State {
                 None => Err(Errno::EAGAIN),
             };
         }
-        stream.queue.drain(..count).zip(into).for_each(|(byte, place)| *place = byte);
         let other = stream.other;
+        stream.queue.drain(..count).zip(into).for_each(|(byte, place)| *place = byte);
+        self.changes += 1;
         if let Some(sender) = self.stream(other)
             && std::mem::take(&mut sender.no_space)
         {
