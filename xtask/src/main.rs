@@ -13,6 +13,7 @@ mod choose;
 mod deep;
 mod mutate;
 mod sanitize;
+mod sim;
 mod steps;
 mod tables;
 
@@ -52,6 +53,20 @@ enum Command {
         /// Its arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// The reactor on its simulated kernel, under shuttle.
+    Sim {
+        /// Schedules of each scheduler, for each scenario.
+        #[arg(long, default_value_t = sim::FULL)]
+        schedules: usize,
+        /// Puts each known race back, and expects its scenario to fail.
+        #[arg(long)]
+        races: bool,
+        /// The table as Markdown.
+        #[arg(long)]
+        markdown: bool,
+        /// Only these scenarios.
+        scenarios: Vec<String>,
     },
     /// Changes guards, bits and orderings of the protocol one at a time; some model must fail with each. Without
     /// --all: one mutant for each site, with the model that is known to fail.
@@ -105,6 +120,11 @@ fn main() -> ExitCode {
         }
         Command::Verify(verify) => tables::run(verify.check),
         Command::Bench { name, arguments } => bench::run(&name, &arguments),
+        Command::Sim { schedules, races, markdown, scenarios } => {
+            let flags = [("--races", races), ("--markdown", markdown)].into_iter().filter(|flag| flag.1);
+            let flags = flags.map(|flag| flag.0.to_owned());
+            sim::run(["--schedules".to_owned(), schedules.to_string()].into_iter().chain(flags).chain(scenarios))
+        }
         Command::Mutate { all: true, seconds, names } => mutate::all(&names, seconds),
         Command::Mutate { .. } => mutate::quick(),
     };

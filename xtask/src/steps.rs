@@ -13,7 +13,7 @@ use loom_tests::record::root;
 use pollproof_models::show::table;
 
 use crate::sanitize::{ADDRESS, THREAD};
-use crate::{mutate, sanitize, tables};
+use crate::{mutate, sanitize, sim, tables};
 
 /// How a step ended, if it did not fail.
 pub enum Ended {
@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     Step { name: "test", what: "unit, doc, reactor tests; the models on plain threads", run: || test(Build::Std) },
     Step { name: "test-loom", what: "every model under loom", run: || test(Build::Loom) },
     Step { name: "test-shuttle", what: "every model under shuttle", run: || test(Build::Shuttle) },
+    Step { name: "sim", what: "the reactor on its simulated kernel; known races put back", run: simulated },
     Step { name: "races", what: "every race of the atlas, broken and repaired", run: races },
     Step { name: "tsan", what: "every model on plain threads under ThreadSanitizer", run: tsan },
     Step { name: "tsan-sockets", what: "the behaviours, over sockets, under ThreadSanitizer", run: tsan_sockets },
@@ -164,6 +165,10 @@ fn test(build: Build) -> anyhow::Result<Ended> {
 fn races() -> anyhow::Result<Ended> {
     let race = ["run", "--quiet", "--package", "pollproof-models", "--bin", "race", "--"];
     succeed(plain_cargo().args(race).args(["run", "--only", "races"]))
+}
+
+fn simulated() -> anyhow::Result<Ended> {
+    if sim::short()? { Ok(Ended::Passed) } else { bail!("a scenario failed, or a race went unnoticed") }
 }
 
 fn mutants() -> anyhow::Result<Ended> {

@@ -111,7 +111,9 @@ mod sim {
                         let row = Row { scenario, seed, explored };
                         match row.problem() {
                             Some(problem) => println!("{problem}"),
-                            None => eprintln!("{}: holds, {} schedules in {seconds:.1} s", scenario.name, row.schedules()),
+                            None => {
+                                eprintln!("{}: holds, {} schedules in {seconds:.1} s", scenario.name, row.schedules())
+                            }
                         }
                         rows.lock().expect("no panic").push(row);
                     }
@@ -130,7 +132,9 @@ mod sim {
     /// A seed for each name: the same in each run.
     fn seed(name: &str) -> u64 {
         // FNV-1a.
-        name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)) >> 32
+        name.bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+            >> 32
     }
 
     fn table(rows: &[Row], markdown: bool) -> Table {
@@ -138,12 +142,8 @@ mod sim {
         table.load_style(if markdown { presets::ASCII_MARKDOWN } else { presets::UTF8_HORIZONTAL_ONLY });
         table.set_header(["scenario", "clauses", "what must hold", "seed", "schedules", "what happened"]);
         for row in rows {
-            let counts: Vec<String> = row
-                .scenario
-                .targets
-                .iter()
-                .map(|target| format!("{target}: {}", row.count(target)))
-                .collect();
+            let counts: Vec<String> =
+                row.scenario.targets.iter().map(|target| format!("{target}: {}", row.count(target))).collect();
             table.add_row([
                 format!("`{}`", row.scenario.name),
                 row.scenario.clauses.join(" "),

@@ -112,7 +112,8 @@ fn blocked_reader(stage: &Stage) {
 }
 
 fn pool_against_hup(stage: &Stage) {
-    let server = run(stage.builder(Acts::request(|stage, io| drop(stage.take(io)))).runner(Pool::new(1).expect("threads")));
+    let server =
+        run(stage.builder(Acts::request(|stage, io| drop(stage.take(io)))).runner(Pool::new(1).expect("threads")));
     let peer = Peer::connect(at(ADDRESS)).expect("it listens");
     peer.send(b"ab").expect("it is open");
     peer.send(b"cd").expect("it is open");
