@@ -102,7 +102,11 @@ pub fn listen_to_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let text = format!("{} ({place})", message(info.payload()));
-        PANIC.with_borrow_mut(|first| _ = first.get_or_insert(text));
+        let first = PANIC.with_borrow_mut(|first| first.get_or_insert_with(|| text.clone()).clone());
+        if text.contains("non-unwinding") {
+            // The process is about to be aborted.
+            eprintln!("{first}");
+        }
     }));
 }
 

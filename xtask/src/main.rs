@@ -123,7 +123,8 @@ fn main() -> ExitCode {
         Command::Sim { schedules, races, markdown, scenarios } => {
             let flags = [("--races", races), ("--markdown", markdown)].into_iter().filter(|flag| flag.1);
             let flags = flags.map(|flag| flag.0.to_owned());
-            sim::run(["--schedules".to_owned(), schedules.to_string()].into_iter().chain(flags).chain(scenarios))
+            let schedules = ["--schedules".to_owned(), schedules.to_string()];
+            sim::run(races, schedules.into_iter().chain(flags).chain(scenarios))
         }
         Command::Mutate { all: true, seconds, names } => mutate::all(&names, seconds),
         Command::Mutate { .. } => mutate::quick(),

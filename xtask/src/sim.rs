@@ -1,7 +1,7 @@
 //! `cargo xtask sim`: the reactor on its simulated kernel, under shuttle.
 //!
-//! A build of its own (`target/sim`): with the simulated kernel, and with guards that can be left out, so that known
-//! races can be put back.
+//! Two builds of their own, both with the simulated kernel: one to explore (`target/sim`), and one with mutants, by which
+//! known races are put back (`target/sim-mutation`).
 
 use std::ffi::OsStr;
 use std::process::Command;
@@ -16,20 +16,26 @@ pub const FULL: usize = 10_000;
 /// Until a race that was put back is noticed.
 const RACE: usize = 5_000;
 
-/// Passes `arguments` on to the scenarios' own command. Whether nothing failed.
-pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> anyhow::Result<bool> {
-    let status = sim().args(arguments).status().context("cargo cannot be started")?;
+/// Passes `arguments` on to the scenarios' own command, which can put races back if it is `mutable`. Whether nothing
+/// failed.
+pub fn run<A: AsRef<OsStr>>(mutable: bool, arguments: impl IntoIterator<Item = A>) -> anyhow::Result<bool> {
+    let status = sim(mutable).args(arguments).status().context("cargo cannot be started")?;
     Ok(status.success())
 }
 
-fn sim() -> Command {
+fn sim(mutable: bool) -> Command {
     let mut cargo = plain_cargo();
-    cargo.env("RUSTFLAGS", "--cfg shuttle --cfg sim --cfg mutation").env("CARGO_TARGET_DIR", "target/sim");
+    let (flags, directory) = if mutable {
+        ("--cfg shuttle --cfg sim --cfg mutation", "target/sim-mutation")
+    } else {
+        ("--cfg shuttle --cfg sim", "target/sim")
+    };
+    cargo.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", directory);
     cargo.args(["run", "--quiet", "--profile", "sim", "--package", "pollproof-sim-tests", "--bin", "sim", "--"]);
     cargo
 }
 
 /// As many schedules as there is time for in `cargo xtask test`, and the races.
 pub fn short() -> anyhow::Result<bool> {
-    Ok(run(["--schedules", &SHORT.to_string()])? & run(["--races", "--schedules", &RACE.to_string()])?)
+    Ok(run(false, ["--schedules", &SHORT.to_string()])? & run(true, ["--races", "--schedules", &RACE.to_string()])?)
 }
