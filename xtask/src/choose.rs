@@ -19,7 +19,7 @@ use pollproof_models::scenarios::select;
 use pollproof_models::show::bar;
 
 /// Depth-first searches with more schedules are given up.
-const DFS_MOST: u64 = 150_000;
+const DFS_MOST: u64 = 2_000_000;
 /// Schedules of the random and of the PCT scheduler.
 const SCHEDULES: u64 = 100_000;
 /// What shuttle may take for one run. The numbers of schedules are the limit, so that a choice does not depend

@@ -230,7 +230,7 @@ pub const SCENARIOS: &[Scenario] = &[
         clauses: &["O5", "N1"],
         sentence: "A handler that waits for its output is called when the peer has taken it, whatever came in meanwhile.",
         runners: &[Inline],
-        race: true,
+        race: false,
         body: |setup| {
             let world = World::connected(setup, slow_peer());
             world.data();
