@@ -21,6 +21,7 @@ use anyhow::{Context as _, ensure};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
+use crate::checker::Recorded;
 use crate::plan::{Build, Plan};
 use crate::record::root;
 use crate::report::Report;
@@ -161,10 +162,10 @@ impl Driver {
     ///
     /// When the child cannot be started or did not do what it was asked.
     pub fn run(&self, model: &str, order: Order, plan: Plan, limit: Duration) -> anyhow::Result<Run> {
-        self.run_recorded(model, order, plan, limit, false)
+        self.run_recorded(model, order, plan, limit, Recorded::Nothing)
     }
 
-    /// As [`run`](Self::run), and with `timeline` a failing run says how it came to that.
+    /// As [`run`](Self::run); the report has what was to be recorded.
     ///
     /// # Errors
     ///
@@ -175,12 +176,14 @@ impl Driver {
         order: Order,
         plan: Plan,
         limit: Duration,
-        timeline: bool,
+        recorded: Recorded,
     ) -> anyhow::Result<Run> {
         let mut command = self.command();
         command.args(["run", model, order.name(), &plan.to_string()]);
-        if timeline {
-            command.arg("--timeline");
+        match recorded {
+            Recorded::Nothing => {}
+            Recorded::Timeline => _ = command.arg("--timeline"),
+            Recorded::Steps => _ = command.arg("--steps"),
         }
         if self.only_committed {
             command.arg("--only-committed");

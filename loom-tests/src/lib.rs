@@ -17,6 +17,7 @@
 //! | [`verdict`] | compares what was seen with what is committed |
 //! | [`linear`] | whether a history of calls is that of a sequential object |
 //! | [`recording`] | names for cells, threads and happenings, so that an execution can be shown |
+//! | [`steps`] | the steps of the word that a run takes, as a set |
 //! | [`timeline`] | an execution as a table: one column a thread, one row a step |
 //! | [`selftest`] | scenarios that are wrong on purpose, for the tests of this harness |
 //!
@@ -39,6 +40,7 @@ pub mod scenario;
 pub mod scenarios;
 pub mod selftest;
 mod share;
+pub mod steps;
 pub mod timeline;
 pub mod verdict;
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::steps::Step;
 use crate::timeline::Timeline;
 
 /// One run of one model in one spawn order.
@@ -33,4 +34,7 @@ pub struct Report {
     /// How it came to that, if it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Timeline>,
+    /// The steps of the word that it took, if they were collected.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub steps: BTreeSet<Step>,
 }

@@ -5,7 +5,7 @@
 use pollproof::sync::thread;
 
 use crate::Shared;
-use crate::recording;
+use crate::{recording, steps};
 
 /// Which runner the serial section of a scenario uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,6 +149,7 @@ impl Setup {
     pub fn race(&self, main: impl FnOnce(), roles: Vec<Role>) {
         let gate = Gate::new(roles.len() + 1);
         let mut spawned: Vec<_> = ["1", "2", "3", "4", "5"].into_iter().zip(roles).collect();
+        steps::collect();
         recording::restart();
         recording::name_thread("main");
         if self.order == Order::Reverse {

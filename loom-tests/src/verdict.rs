@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::checker::Recorded;
 use crate::driver::{Driver, End};
 use crate::plan::{Bound, Build, Plan};
 use crate::record::{ModelRecord, Scenarios, ShuttleRecord};
@@ -108,7 +109,7 @@ pub fn check_repeats(
                 // The same run once more, with its steps recorded: a checker fails in the same execution again.
                 let mut shown = String::new();
                 if build != Build::Std && matches!(run.end, End::Failed(_)) {
-                    let again = driver.run_recorded(&verdict.id, order, plan, LIMIT, true)?;
+                    let again = driver.run_recorded(&verdict.id, order, plan, LIMIT, Recorded::Timeline)?;
                     shown = again.timeline().map(|timeline| format!("\n{}", draw(timeline, false))).unwrap_or_default();
                 }
                 verdict.problems.push(failure + &shown);

@@ -69,8 +69,8 @@ fn an_assertion_that_fails_is_reported_with_its_execution() {
 #[cfg(any(loom, shuttle))]
 fn a_failure_is_shown_step_by_step_when_it_is_recorded() {
     let run = |recorded| driver().run_recorded("selftest-assertion", Order::Forward, plan(), LIMIT, recorded).unwrap();
-    assert!(run(false).timeline().is_none());
-    let run = run(true);
+    assert!(run(loom_tests::checker::Recorded::Nothing).timeline().is_none());
+    let run = run(loom_tests::checker::Recorded::Timeline);
     let timeline = run.timeline().unwrap();
     let texts: Vec<&str> = timeline.rows.iter().map(|row| row.text.as_str()).collect();
     let twice = |text: &str| texts.iter().filter(|found| **found == text).count() == 2;

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use loom_tests::checker::Recorded;
 use loom_tests::plan::Plan;
 use loom_tests::record::{Committed as _, Scenarios};
 use loom_tests::scenario::{Model, Order, models};
@@ -42,6 +43,9 @@ enum Command {
         /// Fails at the first outcome that scenarios.toml does not have.
         #[arg(long)]
         only_committed: bool,
+        /// Collects the different steps of the word of all executions.
+        #[arg(long, conflicts_with = "timeline")]
+        steps: bool,
     },
 }
 
@@ -59,13 +63,18 @@ fn act(command: Command) -> anyhow::Result<()> {
     match command {
         Command::List => models(all()).iter().for_each(|model| println!("{}", model.id())),
         Command::Mutants => mutants()?,
-        Command::Run { model, order, plan, timeline, only_committed } => {
+        Command::Run { model, order, plan, timeline, only_committed, steps } => {
             if only_committed {
                 let committed = Scenarios::load()?;
                 let record = committed.get(&model).with_context(|| format!("`{model}` has no record"))?;
                 checker::allow_only(record.reached().cloned().collect());
             }
-            let report = checker::run(find(&model)?, order, plan, timeline)?;
+            let recorded = match (timeline, steps) {
+                (true, _) => Recorded::Timeline,
+                (_, true) => Recorded::Steps,
+                _ => Recorded::Nothing,
+            };
+            let report = checker::run(find(&model)?, order, plan, recorded)?;
             println!("{}", serde_json::to_string(&report)?);
         }
     }

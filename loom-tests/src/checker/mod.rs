@@ -28,10 +28,21 @@ use std::time::Instant;
 use anyhow::ensure;
 
 use crate::plan::{Build, Plan};
-use crate::recording;
 use crate::report::Report;
 use crate::scenario::{Model, Order, Setup};
+use crate::{recording, steps};
 use tally::Tally;
+
+/// What a run writes down beside its outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// Nothing.
+    Nothing,
+    /// How a failing execution came to that.
+    Timeline,
+    /// The steps of the word, of all executions together.
+    Steps,
+}
 
 /// Explores any `execution` as `plan` says; returns whether a search saw all that it was asked to see.
 ///
@@ -48,8 +59,8 @@ pub fn explore(plan: Plan, execution: impl Fn() + Send + Sync + 'static) -> anyh
 ///
 /// When this build cannot carry out `plan`.
 ///
-/// With `timeline`, the steps of each execution are recorded, and a failed report has those of its own.
-pub fn run(model: Model, order: Order, plan: Plan, timeline: bool) -> anyhow::Result<Report> {
+/// What is `recorded` of each execution is in the report.
+pub fn run(model: Model, order: Order, plan: Plan, recorded: Recorded) -> anyhow::Result<Report> {
     ensure!(
         Build::CURRENT.carries_out(plan.build()),
         "plan {plan} needs the {} build, this is the {} build",
@@ -67,21 +78,26 @@ pub fn run(model: Model, order: Order, plan: Plan, timeline: bool) -> anyhow::Re
         failure: None,
         touched: Vec::new(),
         timeline: None,
+        steps: BTreeSet::new(),
     };
     let tally = Tally::start(report.clone());
+    if recorded == Recorded::Steps {
+        steps::start();
+    }
     let started = Instant::now();
     let setup = Setup::new(order, model.runner);
     let body = model.scenario.body;
     let complete = backend::explore(plan, move || {
         tally.begin();
-        if timeline {
+        if recorded != Recorded::Nothing {
             recording::start();
         }
         tally.end(body(&setup));
+        steps::collect();
     })?;
     let (executions, outcomes) = tally.finish();
-    let touched = touched();
-    Ok(Report { executions, complete, outcomes, seconds: started.elapsed().as_secs_f64(), touched, ..report })
+    let (touched, steps) = (touched(), steps::take());
+    Ok(Report { executions, complete, outcomes, seconds: started.elapsed().as_secs_f64(), touched, steps, ..report })
 }
 
 /// From here on an execution with any other outcome fails the run at once. For mutants, which need not go on then.
