@@ -9,6 +9,8 @@
 //! | `search` | the depth-first search for the shortest failing order (in the shuttle build) |
 //! | [`minimal`], [`cast`] | drops the roles and operations that a race breaks without |
 //! | [`graph`] | the complete state graph of a variant, as data |
+//! | `model` | the abstract model of the protocol, and its conformance with what runs do (in the plain build) |
+//! | [`conform`], [`figures`] | the steps of the word that runs take, and what the model has, committed |
 //! | [`export`] | the static site |
 //! | [`report`] | what a child says |
 //! | [`scenarios`], [`show`] | the scenarios of `loom-tests`, which the CLI runs as well; tables |
@@ -24,10 +26,14 @@
 pub mod cast;
 pub mod children;
 pub mod committed;
+pub mod conform;
 pub mod explore;
 pub mod export;
+pub mod figures;
 pub mod graph;
 pub mod minimal;
+#[cfg(not(any(loom, shuttle)))]
+pub mod model;
 pub mod published;
 pub mod race;
 pub mod races;

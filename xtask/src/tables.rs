@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, bail};
 use loom_tests::record::{Committed as _, Deep, Mutants, Scenarios, ShuttleRecord, root};
 use loom_tests::scenario::models;
+use pollproof_models::figures::{Agreement, Figure, Figures};
 
 use crate::mutate::show;
 
@@ -62,6 +63,7 @@ fn table(name: &str) -> anyhow::Result<String> {
         "survivors" => Ok(show::survivors(&Mutants::load()?)),
         "killers" => Ok(show::killers(&Mutants::load()?)),
         "deep" => deep(),
+        "model" => model(),
         _ => bail!("{PATH}: there is no table `{name}`"),
     }
 }
@@ -98,6 +100,38 @@ fn scenarios() -> anyhow::Result<String> {
         unbounded += usize::from(record.bound == loom_tests::plan::Bound::Unbounded);
     }
     writeln!(out, "\n{count} models, {unbounded} of them unbounded, {} executions under loom.", digits(total))?;
+    Ok(out)
+}
+
+fn model() -> anyhow::Result<String> {
+    let Figures { agreement, configurations } = Figures::load()?;
+    let mut out = String::from(
+        "| configuration | what it is about | parties | states | steps | ends | on cycles |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    let number = |number: usize| digits(number as u64);
+    let (mut states, mut steps) = (0, 0);
+    for figure in &configurations {
+        let Figure { name, about, parties, .. } = figure;
+        let [s, t, e, c] = [figure.states, figure.steps, figure.ends, figure.cyclic].map(number);
+        writeln!(out, "| `{name}` | {} | {parties} | {s} | {t} | {e} | {c} |", cell(about))?;
+        states += figure.states;
+        steps += figure.steps;
+    }
+    let Agreement { run_steps, model_steps, common_steps, decisions, met } = agreement;
+    writeln!(
+        out,
+        "\n{} configurations, {} states, {} steps between them.\n\n\
+         Of the {} different steps of the word that recorded runs take, {} are among the model's {}; the others are in\n\
+         `models/outside.txt`. Of the {decisions} decisions of the model runs meet {met}; the others are in\n\
+         `models/unseen.txt`.",
+        configurations.len(),
+        number(states),
+        number(steps),
+        number(run_steps),
+        number(common_steps),
+        number(model_steps),
+    )?;
     Ok(out)
 }
 

@@ -14,7 +14,7 @@ use pollproof_models::children::Children;
 use pollproof_models::race::{Checkers, Race};
 use pollproof_models::races::{self, RACES};
 use pollproof_models::run::{self, Case};
-use pollproof_models::{export, scenarios, tell};
+use pollproof_models::{conform, export, scenarios, tell};
 
 /// The race atlas: every known race, broken and repaired, and every scenario of the protocol's own checks.
 ///
@@ -54,6 +54,35 @@ enum Command {
     Export {
         /// Where to; made if it is not there.
         folder: PathBuf,
+    },
+    #[cfg(not(any(loom, shuttle)))]
+    /// Explores the abstract model, every state of each configuration, and says how many there are.
+    Model {
+        /// Names of configurations; all if none is given.
+        names: Vec<String>,
+        /// By the `stateright` crate, which has no liveness: a second opinion on the states and on safety.
+        #[arg(long, conflicts_with = "record")]
+        stateright: bool,
+        /// Writes models/model.toml, which VERIFICATION.md shows.
+        #[arg(long, conflicts_with = "names")]
+        record: bool,
+    },
+    #[cfg(not(any(loom, shuttle)))]
+    /// Serves one configuration of the abstract model to a browser, state by state.
+    Explore {
+        /// Its name, as `model` prints it.
+        name: String,
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:3000")]
+        address: String,
+    },
+    /// Collects the steps of the word that loom's runs take, and compares them with models/steps.txt.
+    Steps {
+        /// Only those of these models, which must all be in the file.
+        names: Vec<String>,
+        /// Writes the file instead; with names, only what it has of these models.
+        #[arg(long)]
+        record: bool,
     },
     /// You are the scheduler: choose who goes next.
     Step {
@@ -105,6 +134,11 @@ fn act(command: Command, json: bool) -> anyhow::Result<bool> {
             println!("{} races, {} kB: {}", RACES.len(), bytes / 1000, folder.join("index.html").display());
             Ok(true)
         }
+        #[cfg(not(any(loom, shuttle)))]
+        Command::Model { names, stateright, record } => model(&names, stateright, record),
+        #[cfg(not(any(loom, shuttle)))]
+        Command::Explore { name, address } => pollproof_models::model::tell::serve(&name, &address).map(|()| true),
+        Command::Steps { names, record } => steps(&names, record),
         Command::Step { name, variant } => {
             let race = race(&name)?;
             let name = variant.as_deref().unwrap_or("published");
@@ -118,6 +152,42 @@ fn act(command: Command, json: bool) -> anyhow::Result<bool> {
             Err(error).context("the player cannot be started")
         }
     }
+}
+
+#[cfg(not(any(loom, shuttle)))]
+fn model(names: &[String], stateright: bool, record: bool) -> anyhow::Result<bool> {
+    use loom_tests::record::Committed as _;
+    use pollproof_models::model::tell;
+
+    let configs = tell::select(names)?;
+    if stateright {
+        return Ok(tell::second_opinion(&configs));
+    }
+    let explored = tell::explore(&configs);
+    let good = tell::table(&configs, &explored);
+    if names.is_empty() {
+        tell::differences(&explored)?;
+    }
+    if record {
+        tell::figures(&configs, &explored)?.save()?;
+    }
+    Ok(good)
+}
+
+fn steps(names: &[String], record: bool) -> anyhow::Result<bool> {
+    let seen = conform::collect(names)?;
+    if record {
+        let all = if names.is_empty() { seen } else { conform::replaced(seen)? };
+        conform::save(&all)?;
+        println!("{} steps are recorded", all.len());
+        return Ok(true);
+    }
+    let committed = conform::committed()?;
+    let new: Vec<_> = seen.iter().filter(|(step, _)| !committed.contains_key(step)).collect();
+    new.iter().for_each(|(step, by)| println!("not recorded: {step} by {by}"));
+    let gone = committed.keys().filter(|step| names.is_empty() && !seen.contains_key(step)).count();
+    println!("{} steps, {} not recorded, {gone} recorded and not seen", seen.len(), new.len());
+    Ok(new.is_empty() && gone == 0)
 }
 
 fn race(name: &str) -> anyhow::Result<&'static Race> {
