@@ -8,7 +8,7 @@
 
 use pollproof::protocol::word::*;
 
-use super::step::{at_rest, busy, closed, closing, held, output_left};
+use super::step::{at_rest, busy, closed, closing, held, output_left, sending};
 
 type Question = (&'static str, fn(u32) -> bool);
 
@@ -99,7 +99,7 @@ const ASKS: &[Asks] = &[
         ],
     ),
     asks("announce_output", &[OUTPUT], &[]),
-    asks("choke", &[OUTPUT], &[]),
+    asks("choke", &[("sending", sending)], &[]),
     asks("unchoke", &[CHOKED], &[]),
     asks("await_drain", &[CLOSED], &[]),
     asks("end_await", &[], &[]),

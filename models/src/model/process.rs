@@ -4,7 +4,7 @@ use pollproof::protocol::word::*;
 
 use super::op::{Op, Rest, Then, Wake};
 use super::state::kept;
-use super::step::{Machine, busy, closed, closing, held, output_left, unattended};
+use super::step::{Machine, busy, closed, closing, held, output_left, sending, unattended};
 
 /// Whether an owner that left for `rest` must come back, going by what its release found.
 fn is_over(m: &Machine<'_>, rest: Rest, found: u32) -> bool {
@@ -58,7 +58,7 @@ impl Machine<'_> {
             Op::Requested { at, produced, consumed } => self.requested(at, produced, consumed),
             Op::Choke { at, called } => {
                 let found = self.set("choke", HIGH);
-                let (mut waits, mut unpaced) = (found & OUT != 0, false);
+                let (mut waits, mut unpaced) = (sending(found), false);
                 if self.c.paced {
                     self.s.data.other_awaited = true;
                     waits = !self.s.data.other_closed;

@@ -216,7 +216,8 @@ pub(super) fn unattended(word: u32) -> bool {
     word & (PEER | EOF) != 0 && word & (USER | SHUTDOWN | HANDLER) == 0
 }
 
-fn sending(word: u32) -> bool {
+/// Output is on its way.
+pub(super) fn sending(word: u32) -> bool {
     word & (OUT | FLUSHING | OUTPEND) != 0
 }
 
