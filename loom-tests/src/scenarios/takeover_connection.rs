@@ -110,16 +110,14 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { shares: true, room: 9, ..User::default() });
-            let poller = |world: &World| {
-                world.role(|w| {
-                    w.data();
-                    let _ = w.flush(1);
-                })
-            };
             let flusher = world.role(|w| {
                 let _ = w.flush(1);
             });
-            setup.race(|| {}, vec![flusher, poller(&world), poller(&world)]);
+            let poller = world.role(|w| {
+                w.data();
+                let _ = w.flush(1);
+            });
+            setup.race(|| {}, vec![flusher, poller, world.role(|w| w.data())]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
