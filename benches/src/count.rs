@@ -133,7 +133,8 @@ fn serve(command: Command, cell: Cell, requests: usize) -> anyhow::Result<()> {
         round(&mut streams, &flight, &mut back)?;
     }
     drop(streams);
-    server.end(Signal::SIGINT)
+    // Not SIGINT: that is ignored below a shell which runs this in the background.
+    server.end(Signal::SIGTERM)
 }
 
 /// A temporary folder.
