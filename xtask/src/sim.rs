@@ -12,7 +12,7 @@ use loom_tests::driver::plain_cargo;
 /// Schedules of each scheduler for each scenario, in `cargo xtask test`.
 const SHORT: usize = 500;
 /// In a full run.
-pub const FULL: usize = 10_000;
+pub const FULL: usize = 20_000;
 /// Until a race that was put back is noticed.
 const RACE: usize = 5_000;
 

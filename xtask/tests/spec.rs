@@ -78,7 +78,9 @@ fn scenarios() -> BTreeSet<String> {
 fn checks() -> BTreeSet<String> {
     let listed = loom_tests::all().into_iter().flat_map(|scenario| scenario.clauses.iter().map(|id| id.to_string()));
     let tests = ["core/src", "core/tests", "loom-tests/tests", "proptest/tests", "xtask/tests"].map(sources).concat();
-    listed.chain(matches(r"SPEC: ([A-Z]\d)", &tests)).collect()
+    // The scenarios on the simulated kernel are in no build but theirs.
+    let simulated = matches(r#""([A-Z]\d)""#, &sources("sim-tests/src/scenarios"));
+    listed.chain(matches(r"SPEC: ([A-Z]\d)", &tests)).chain(simulated).collect()
 }
 
 #[test]
@@ -104,7 +106,7 @@ fn the_published_names_all_have_a_row() {
 #[test]
 fn every_path_in_the_documents_exists() {
     for document in ["README.md", "SPEC.md", "VERIFICATION.md", "CHANGELOG.md"] {
-        for path in matches(r"`((?:core|models|loom-tests|proptest|benches|xtask)/[A-Za-z0-9_./-]+)`", &read(document))
+        for path in matches(r"`((?:core|models|loom-tests|proptest|sim-tests|benches|xtask)/[A-Za-z0-9_./-]+)`", &read(document))
         {
             assert!(root().join(&path).exists(), "{document} names {path}, which does not exist");
         }
