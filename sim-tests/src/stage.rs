@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pollproof::sim::{Peer, count};
+use pollproof::sync::simulated::Clock;
 use pollproof::{BoxError, Builder, Connection, Error, Handler, Io, Server};
 
 /// Where servers listen.
@@ -29,8 +30,9 @@ pub fn at(address: &str) -> SocketAddr {
     address.parse().expect("an address")
 }
 
-/// A place where another thread may go on, inside a callback that touches nothing shared.
+/// A place where another thread may go on, and time, inside a callback that touches nothing shared.
 pub fn point() {
+    Clock::pass();
     shuttle::thread::sleep(Duration::ZERO);
 }
 
@@ -351,6 +353,13 @@ pub fn end(server: Server) {
     let ended = server.shutdown(LONG).expect("not on its own thread");
     assert_eq!((ended.cut, ended.left), (0, 0), "what was busy did not end by itself");
     assert_eq!(server.stats().open, 0);
+}
+
+/// Lets others run until `it` is so.
+pub fn until(it: impl Fn() -> bool) {
+    while !it() {
+        shuttle::thread::yield_now();
+    }
 }
 
 /// Starts a thread of the scenario.

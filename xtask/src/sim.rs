@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use loom_tests::driver::plain_cargo;
 
 /// Schedules of each scheduler for each scenario, in `cargo xtask test`.
-const SHORT: usize = 500;
+const SHORT: usize = 1_000;
 /// In a full run.
 pub const FULL: usize = 20_000;
 /// Until a race that was put back is noticed.

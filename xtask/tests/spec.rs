@@ -106,8 +106,10 @@ fn the_published_names_all_have_a_row() {
 #[test]
 fn every_path_in_the_documents_exists() {
     for document in ["README.md", "SPEC.md", "VERIFICATION.md", "CHANGELOG.md"] {
-        for path in matches(r"`((?:core|models|loom-tests|proptest|sim-tests|benches|xtask)/[A-Za-z0-9_./-]+)`", &read(document))
-        {
+        for path in matches(
+            r"`((?:core|models|loom-tests|proptest|sim-tests|benches|xtask)/[A-Za-z0-9_./-]+)`",
+            &read(document),
+        ) {
             assert!(root().join(&path).exists(), "{document} names {path}, which does not exist");
         }
     }

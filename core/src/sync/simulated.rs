@@ -3,8 +3,8 @@
 //! Time is a number that stands still until somebody moves it. A wait with a timeout notes its deadline here, and the
 //! clock goes from one noted deadline to the next, never past one:
 //!
-//! - *in a race*: at the beginning of a system call, at random, as often as the scenario allows. So a timeout races
-//!   with whatever else there is to do.
+//! - *in a race*: at the beginning of a system call and inside callbacks, at random, as often as the scenario allows. So
+//!   a timeout races with whatever else there is to do.
 //! - *when nobody can go on*: the scheduler lets the [`Clock`] thread run when no other thread can. So what waits for
 //!   nothing but time gets it. The number of such moves is bounded as well; after that time stands still, and
 //!   shuttle reports what is then a deadlock.
@@ -111,13 +111,22 @@ impl Clock {
         woken.iter().for_each(|condvar| condvar.notify_all());
     }
 
-    /// The chance of a move in a race.
+    /// The chance of a move in a race, at the beginning of a system call.
     pub(crate) fn race() {
+        Self::may_go(ONE_IN);
+    }
+
+    /// A callback takes its time: the chance of a move in a race.
+    pub fn pass() {
+        Self::may_go(2);
+    }
+
+    fn may_go(one_in: u32) {
         let may = STATE.with_borrow(|state| {
             let near = state.now + NEAR;
             state.races > 0 && state.waits.iter().any(|wait| wait.1 <= near)
         });
-        if may && thread_rng().gen_range(0..ONE_IN) == 0 {
+        if may && thread_rng().gen_range(0..one_in) == 0 {
             STATE.with_borrow_mut(|state| {
                 state.races -= 1;
                 state.raced += 1;

@@ -1,12 +1,13 @@
 //! The end of a connection, from several sides at once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use pollproof::sim::{Peer, Remote, count};
 use pollproof::{Connection, Detached, Dialer};
 
 use super::Scenario;
-use crate::stage::{ADDRESS, Acts, LONG, REMOTE, Stage, Step, at, end, thread};
+use crate::stage::{ADDRESS, Acts, LONG, REMOTE, Stage, Step, at, end, thread, until};
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario::new(
@@ -58,8 +59,15 @@ fn stale_event(stage: &Stage) {
     let dialer: Arc<OnceLock<Dialer>> = Arc::default();
     let fresh: Arc<Mutex<Option<Connection>>> = Arc::default();
     let (dials, dialed) = (dialer.clone(), fresh.clone());
+    let open: Arc<AtomicBool> = Arc::default();
+    let opens = open.clone();
     let server = stage.serve(Acts::request(move |stage, io| {
-        if stage.take(io) == b"close" {
+        let request = stage.take(io);
+        // Ordering: Relaxed: one thread of the machine.
+        while request == b"wait" && !opens.load(Ordering::Relaxed) {
+            shuttle::thread::yield_now();
+        }
+        if request == b"close" {
             stage.conn(0).expect("it came first").close();
             let conn = dials.get().expect("it is set").connect(REMOTE, LONG).expect("it listens");
             *dialed.lock().expect("no panic") = Some(conn);
@@ -69,17 +77,21 @@ fn stale_event(stage: &Stage) {
     let remote = Remote::listen(at(REMOTE), 1);
     let victim = Peer::connect(at(ADDRESS)).expect("it listens");
     let closer = Peer::connect(at(ADDRESS)).expect("it listens");
+    let gate = Peer::connect(at(ADDRESS)).expect("it listens");
+    until(|| stage.times(Step::Connected) == 3);
+    // While the poller is in a handler, both of them send: their events come in one batch.
+    gate.send(b"wait").expect("it is open");
+    until(|| stage.times(Step::Request) == 1);
     closer.send(b"close").expect("it is open");
-    let _ = victim.send(b"more");
+    victim.send(b"more").expect("it is open");
+    open.store(true, Ordering::Relaxed);
     let peer = remote.accept();
     peer.send(b"hello").expect("it is open");
-    while fresh.lock().expect("no panic").is_none() {
-        shuttle::thread::yield_now();
-    }
+    until(|| fresh.lock().expect("no panic").is_some());
     let conn = fresh.lock().expect("no panic").take().expect("it is there");
     assert_eq!(&conn.reader().expect("nobody reads").next(5).expect("they come")[..], b"hello");
     conn.close();
-    drop((victim, closer, peer));
+    drop((victim, closer, gate, peer));
     if server.stats().stale_events > 0 {
         count("stale event dropped");
     }

@@ -3,7 +3,7 @@
 use pollproof::sim::{Peer, count};
 
 use super::Scenario;
-use crate::stage::{ADDRESS, Acts, Stage, Step, at, end, run};
+use crate::stage::{ADDRESS, Acts, Stage, Step, at, end, run, until};
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario::new(
@@ -21,9 +21,9 @@ pub(super) const ALL: &[Scenario] = &[
         send_then_close,
     ),
     Scenario::new(
-        "close-in-prepare",
-        &["H2", "D1"],
-        "A user close in OnConnect or before it, against a peer that sends: one end.",
+        "close-in-connect",
+        &["H1", "S4", "D1"],
+        "A user close in OnConnect, against a peer that sends: OnDisconnect, no OnRequest, and one end.",
         &["closed during OnConnect"],
         close_in_connect,
     ),
@@ -35,7 +35,7 @@ fn hup_against_connect(stage: &Stage) {
     for _ in 0..2 {
         Peer::connect(at(ADDRESS)).expect("it listens").reset();
     }
-    settle(stage, 2);
+    until(|| stage.times(Step::CloseOlder) == 2);
     end(server);
     assert_eq!((stage.times(Step::Connect), stage.times(Step::Disconnect)), (2, 2), "once for each (H1)");
 }
@@ -66,11 +66,4 @@ fn close_in_connect(stage: &Stage) {
     end(server);
     assert_eq!(stage.times(Step::Request), 0, "a user close stops the drain (S4)");
     assert_eq!(stage.times(Step::Disconnect), 2, "closed during OnConnect (H1)");
-}
-
-/// Waits until so many connections are over.
-fn settle(stage: &Stage, count: usize) {
-    while stage.times(Step::CloseOlder) < count {
-        shuttle::thread::yield_now();
-    }
 }

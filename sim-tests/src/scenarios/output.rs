@@ -3,7 +3,7 @@
 use pollproof::sim::{Faults, Peer, count};
 
 use super::Scenario;
-use crate::stage::{ADDRESS, Acts, Stage, Step, at, end, run, thread};
+use crate::stage::{ADDRESS, Acts, Stage, Step, at, end, run, thread, until};
 
 /// So little room that almost every answer is parked.
 fn tight() -> Faults {
@@ -130,9 +130,7 @@ fn relay(stage: &Stage) {
     let server = run(stage.builder(acts.connect(|_, io| io.keep_open())).water_marks(1, 2));
     let from = Peer::connect(at(ADDRESS)).expect("it listens");
     let to = Peer::connect(at(ADDRESS)).expect("it listens");
-    while stage.conn(1).is_none() {
-        shuttle::thread::yield_now();
-    }
+    until(|| stage.conn(1).is_some());
     let sender = thread(move || {
         for part in [b"abc", b"def", b"ghi"] {
             from.send(part).expect("it is open");

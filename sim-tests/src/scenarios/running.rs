@@ -26,7 +26,7 @@ pub(super) const ALL: &[Scenario] = &[
         takeover,
     )
     .faults(patient)
-    .races(10),
+    .races(24),
     Scenario::new(
         "blocked-reader-gives-its-loop-away",
         &["K1", "K2", "T1", "S1"],
@@ -45,7 +45,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario::new(
         "budget-on-two-pollers",
         &["F2", "N2", "S1"],
-        "Drains that use up their budget go to the end of a queue, and come back; against the shutdown of their loop.",
+        "Drains that use up their budget go to the end of their poller's queue, and come back.",
         &["called again"],
         budget,
     ),
@@ -69,7 +69,7 @@ pub(super) const ALL: &[Scenario] = &[
 fn takeover(stage: &Stage) {
     let acts = Acts::request(|stage, io| {
         let bytes = stage.take(io);
-        (0..6).for_each(|_| point());
+        (0..16).for_each(|_| point());
         io.write(&bytes);
     });
     let server = run(stage.builder(acts).takeover(Some(Duration::from_millis(1))).max_threads(3));
