@@ -9,7 +9,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::Loads;
-use crate::load::{Cell, Load};
+use crate::load::{Cell, Load, Stalled};
 use crate::pair::{Pair, Ratio};
 use crate::report::{Loaded, Row};
 use crate::rivals::{peer, select};
@@ -65,7 +65,13 @@ impl Options {
             let wanted = select(names).into_iter().filter(|rival| !rival.is_measure() && rival.takes_part(cell));
             for rival in wanted {
                 let pair = Pair::start(&rival.bare().program(&peer), &rival.program(&peer))?;
-                let time = Load::pair(pair, cell, *slices)?;
+                let time = match Load::pair(pair, cell, *slices) {
+                    Err(error) if error.is::<Stalled>() => {
+                        eprintln!("{cell}: {}: left out: {error}", rival.name);
+                        continue;
+                    }
+                    other => other?,
+                };
                 eprintln!("{cell}: {}: {:.3}", rival.name, time.ratio);
                 rows.push(Paired { server: rival.name.to_owned(), cell, time });
             }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Loads, Slices};
 use crate::child::Server;
-use crate::load::{Cell, Load};
+use crate::load::{Cell, Load, Slice, Stalled};
 use crate::report::{Loaded, Row};
 use crate::rivals::{Rival, median, peer, select};
 
@@ -103,19 +103,30 @@ fn interleaved<'a>(
     for rival in rivals {
         let server = Server::start(rival.program(peer).command())?;
         let mut load = Load::new(&[server.address], cell)?;
-        load.drive(slices.length())?;
+        answered(load.drive(slices.length()), rival.name, cell)?;
         servers.push((server, load));
     }
     let latency = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;
     let mut rows: Vec<Driven<'a>> = rivals.iter().map(|rival| (*rival, Vec::new(), latency.clone())).collect();
     for _ in 0..slices.slices {
-        for ((_, load), (_, rates, latency)) in servers.iter_mut().zip(&mut rows) {
+        for ((_, load), (rival, rates, latency)) in servers.iter_mut().zip(&mut rows) {
             let began = Instant::now();
-            for done in load.drive(slices.length())? {
+            for done in answered(load.drive(slices.length()), rival.name, cell)? {
                 rates.push(done.messages as f64 / began.elapsed().as_secs_f64());
                 latency.add(done.latency)?;
             }
         }
     }
     Ok(rows)
+}
+
+/// What a slice was answered with: nothing, where the kernel has run out of memory for it. Such a slice is left out.
+fn answered(driven: anyhow::Result<Vec<Slice>>, server: &str, cell: Cell) -> anyhow::Result<Vec<Slice>> {
+    match driven {
+        Err(error) if error.is::<Stalled>() => {
+            eprintln!("{cell}: {server}: a slice is left out: {error}");
+            Ok(Vec::new())
+        }
+        other => other,
+    }
 }
