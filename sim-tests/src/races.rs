@@ -33,7 +33,13 @@ pub const ALL: &[Race] = &[
         id: "W7",
         mutant: "bit:begin_register-DET",
         scenario: "detach-at-task-exit",
-        what: "everybody takes it that another has done the DEL: the fd is handed back in epoll",
+        what: "everybody takes it that another does the DEL: the fd is handed back, and is in epoll",
+    },
+    Race {
+        id: "W7",
+        mutant: "guard:process.retake-closing",
+        scenario: "detach-at-task-exit",
+        what: "a close after the owner's last look at the word is seen to by nobody",
     },
     Race {
         id: "W12",
@@ -43,8 +49,8 @@ pub const ALL: &[Race] = &[
     },
     Race {
         id: "W13",
-        mutant: "guard:idle.half-packet",
+        mutant: "guard:idle.read-under-way",
         scenario: "shutdown-against-request",
-        what: "a shutdown drops a request whose bytes were read",
+        what: "a shutdown takes a connection for idle whose next request is being read",
     },
 ];

@@ -141,6 +141,15 @@ fn the_orderings_are_those_of_the_source() {
 }
 
 #[test]
+fn every_scenario_of_the_simulated_kernel_is_in_the_table() {
+    let names = matches(r#"Scenario::new\(\s*"([a-z-]+)""#, &sources("sim-tests/src/scenarios"));
+    assert!(names.len() >= 20, "{names:?}");
+    let table = read("VERIFICATION.md");
+    let missing: Vec<&String> = names.iter().filter(|name| !table.contains(&format!("| `{name}` |"))).collect();
+    assert!(missing.is_empty(), "{missing:?} are in no row: cargo xtask sim --markdown");
+}
+
+#[test]
 fn the_check_bites() {
     let set = |ids: &[&str]| ids.iter().map(|id| id.to_string()).collect::<BTreeSet<_>>();
     let spec = "- **S1** One.\n| a | b |\n`scenario:one`";
