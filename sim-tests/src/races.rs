@@ -38,7 +38,7 @@ pub const ALL: &[Race] = &[
     Race {
         id: "W7",
         mutant: "guard:process.retake-closing",
-        scenario: "detach-at-task-exit",
+        scenario: "send-against-close",
         what: "a close after the owner's last look at the word is seen to by nobody",
     },
     Race {
