@@ -204,7 +204,7 @@ impl StateMachineTest for Queue {
 }
 
 prop_state_machine! {
-    #![proptest_config(Config { cases: 5_000, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 5_000, failure_persistence: None, max_local_rejects: u32::MAX, ..Config::default() })]
 
     /// SPEC: B3, contiguous bytes; SPEC: B1, in order and whole.
     #[test]

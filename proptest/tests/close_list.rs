@@ -86,7 +86,7 @@ impl StateMachineTest for List {
 }
 
 prop_state_machine! {
-    #![proptest_config(Config { cases: 2_000, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 2_000, failure_persistence: None, max_local_rejects: u32::MAX, ..Config::default() })]
 
     /// SPEC: C2, C3, P3.
     #[test]

@@ -127,7 +127,7 @@ impl StateMachineTest for Waits {
 }
 
 prop_state_machine! {
-    #![proptest_config(Config { cases: 5_000, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 5_000, failure_persistence: None, max_local_rejects: u32::MAX, ..Config::default() })]
 
     /// SPEC: T2, T4.
     #[test]

@@ -1,7 +1,7 @@
 //! The reactor, server, dialer, runner and shutdown that ship, on a simulated kernel under shuttle.
 //!
 //! One scenario is one function: a server, a few peers, a few foreign threads, a few bytes. It runs under many
-//! schedules of each of shuttle's schedulers, and each of them must hold the invariants of [`stage`] and of the kernel:
+//! schedules of each of shuttle's schedulers, and each of them must hold the invariants of `stage` and of the kernel:
 //! callbacks as SPEC.md says, bytes in order, each fd closed once and not used after, a bounded number of system calls,
 //! no thread and no fd left. Each scenario names what it is about, and fails when that never happened.
 //!
