@@ -18,8 +18,8 @@ use crate::protocol::close_list::CloseList;
 use crate::protocol::slot::{SharedSlot, Slot};
 use crate::protocol::transitions::Word;
 use crate::protocol::{lifecycle, word};
-use crate::reactor::fx::{Fx, State};
 use crate::reactor::epoll::Poller;
+use crate::reactor::fx::{Fx, State};
 use crate::reactor::held::{Exclusive, Held, LazyTrigger};
 use crate::reactor::registration::Token;
 use crate::reactor::sys::{Interest, Kernel, Sys};
@@ -338,7 +338,10 @@ impl Connection {
     /// }
     /// # }
     /// ```
-    pub fn on_close(&self, callback: impl FnOnce(&Connection) + Send + 'static) -> std::result::Result<(), CloseCallback> {
+    pub fn on_close(
+        &self,
+        callback: impl FnOnce(&Connection) + Send + 'static,
+    ) -> std::result::Result<(), CloseCallback> {
         self.0.close_list.push(Box::new(callback))
     }
 
@@ -405,6 +408,10 @@ impl Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word: word::Snapshot = self.0.word.look();
-        f.debug_struct("Connection").field("id", &self.0.place.id).field("peer", &self.0.peer).field("word", &word).finish()
+        f.debug_struct("Connection")
+            .field("id", &self.0.place.id)
+            .field("peer", &self.0.peer)
+            .field("word", &word)
+            .finish()
     }
 }

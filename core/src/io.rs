@@ -58,11 +58,7 @@ impl<'a> Io<'a> {
         view: View<'a>,
         last: bool,
     ) -> Self {
-        Self {
-            reader: Reader::new(conn, local, own, view),
-            writer: OnceCell::new(),
-            last,
-        }
+        Self { reader: Reader::new(conn, local, own, view), writer: OnceCell::new(), last }
     }
 
     /// Everything that was read and not consumed, contiguous. Does not wait; empty once all of it is consumed.

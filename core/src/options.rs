@@ -264,6 +264,9 @@ mod tests {
             assert_eq!(refused(SocketOptions { recv_buffer: Some(size), ..default }), Some("recv_buffer"));
             assert_eq!(refused(SocketOptions { send_buffer: Some(size), ..default }), Some("send_buffer"));
         }
-        assert_eq!(refused(SocketOptions { recv_buffer: Some(1), send_buffer: Some(i32::MAX as usize), ..default }), None);
+        assert_eq!(
+            refused(SocketOptions { recv_buffer: Some(1), send_buffer: Some(i32::MAX as usize), ..default }),
+            None
+        );
     }
 }

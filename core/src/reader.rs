@@ -61,12 +61,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     #[inline(always)]
-    pub(crate) fn new(
-        conn: &'a Connection,
-        local: Option<&'a Local>,
-        own: &'a mut Own,
-        view: View<'a>,
-    ) -> Self {
+    pub(crate) fn new(conn: &'a Connection, local: Option<&'a Local>, own: &'a mut Own, view: View<'a>) -> Self {
         Self { conn, local, own, view, used: Cell::new(0), joined: OnceCell::new() }
     }
 

@@ -12,9 +12,9 @@ use std::fmt;
 
 use crate::connection::Connection;
 use crate::protocol::effects::Effects as _;
+use crate::protocol::lifecycle;
 use crate::protocol::process;
 use crate::protocol::word::Snapshot;
-use crate::protocol::lifecycle;
 use crate::reactor::fx::{Fx, Local, State};
 
 /// Runs tasks somewhere else than on the polling thread. See [`Builder::runner`](crate::Builder::runner).

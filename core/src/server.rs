@@ -265,9 +265,6 @@ impl fmt::Debug for Server {
 /// })?;
 /// # Ok::<(), pollproof::Error>(())
 /// ```
-pub fn serve<R: Outcome>(
-    address: &str,
-    handler: impl Fn(&mut Io<'_>) -> R + Send + Sync + 'static,
-) -> Result<()> {
+pub fn serve<R: Outcome>(address: &str, handler: impl Fn(&mut Io<'_>) -> R + Send + Sync + 'static) -> Result<()> {
     Server::builder().on_request(handler).bind(address)?.run()
 }

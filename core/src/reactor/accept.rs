@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::fx::{Fx, Local, State};
 use super::epoll::Poller;
+use super::fx::{Fx, Local, State};
 use super::sys::{Kernel, Sys};
 use crate::connection::Connection;
 use crate::error::Error;

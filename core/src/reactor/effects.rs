@@ -14,12 +14,12 @@ use crate::connection::{Conn, Detached};
 use crate::handler::BoxError;
 use crate::io::Io;
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
-use crate::protocol::{interest, output};
 use crate::protocol::process;
 use crate::protocol::progress::{Progress, Unread};
 use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
 use crate::protocol::word::{ARMED, CLOSING, FRESH, PENDING, Snapshot};
+use crate::protocol::{interest, output};
 use crate::runner::Task;
 use crate::trace;
 

@@ -15,16 +15,16 @@
 use std::time::Duration;
 
 use super::accept;
-use super::fx::{Fx, Local, State};
 use super::epoll::{LISTENER, Poller, WAKE};
+use super::fx::{Fx, Local, State};
 use super::registration::{Handles, Token};
 use super::sys::{Events, Ready};
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::protocol::effects::Effects;
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::takeover::Lead;
 use crate::protocol::{interest, output};
-use crate::protocol::effects::Effects;
 use crate::shared::Shared;
 use crate::sync::Arc;
 use crate::sync::time::Instant;

@@ -227,7 +227,12 @@ impl<'a, O> Fx<'a, O> {
 
     /// Runs a handler that reads and writes, and sends what it wrote, once.
     #[inline(always)]
-    pub(super) fn serve(&self, callback: &'static str, last: bool, call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>) -> Ran {
+    pub(super) fn serve(
+        &self,
+        callback: &'static str,
+        last: bool,
+        call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>,
+    ) -> Ran {
         // Safety: called under TASK, and until the handler returns nobody else on this thread comes here: the
         // protocol looks at the input before and after, not during its call.
         let own = unsafe { self.conn.input.own() };

@@ -50,7 +50,13 @@ impl State {
             return Err(Errno::EEXIST);
         }
         self.changes += 1;
-        self.registrations(epoll.file)?.push(Registration { number: fd.number, file: fd.file, token, mask, changed: true });
+        self.registrations(epoll.file)?.push(Registration {
+            number: fd.number,
+            file: fd.file,
+            token,
+            mask,
+            changed: true,
+        });
         Ok(())
     }
 
@@ -123,9 +129,9 @@ impl State {
     pub(super) fn collect(&mut self, epoll: File, most: usize) -> Vec<Event> {
         let Kind::Epoll(registrations) = &self.files[epoll.0] else { return Vec::new() };
         let mut found: Vec<_> = registrations.iter().map(|of| self.event(of)).collect();
-        let streams = registrations.iter().position(|of| {
-            of.mask.contains(EventFlags::IN) && matches!(self.files[of.file.0], Kind::Stream(_))
-        });
+        let streams = registrations
+            .iter()
+            .position(|of| of.mask.contains(EventFlags::IN) && matches!(self.files[of.file.0], Kind::Stream(_)));
         if let Some(at) = streams
             && found[at].is_empty()
             && self.faults.spurious()

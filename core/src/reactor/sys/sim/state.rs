@@ -68,7 +68,20 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(faults: Faults) -> Self {
         let (numbers, files, waiters, broken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { numbers, used: 0, files, faults, calls: 0, adds: 0, modifies: 0, changes: 0, waited: 0, last: Vec::new(), waiters, broken }
+        Self {
+            numbers,
+            used: 0,
+            files,
+            faults,
+            calls: 0,
+            adds: 0,
+            modifies: 0,
+            changes: 0,
+            waited: 0,
+            last: Vec::new(),
+            waiters,
+            broken,
+        }
     }
 
     /// The reactor makes a system call.
