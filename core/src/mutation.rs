@@ -11,6 +11,9 @@
 #[cfg(not(mutation))]
 use crate::sync::atomic::Ordering;
 
+/// The environment variable that names the mutant of a mutation build.
+pub const VARIABLE: &str = "POLLPROOF_MUTANT";
+
 #[cfg(mutation)]
 mod run;
 #[cfg(mutation)]

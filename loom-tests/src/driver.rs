@@ -28,6 +28,8 @@ use crate::report::Report;
 use crate::scenario::Order;
 use crate::timeline::Timeline;
 
+pub use pollproof::mutation::VARIABLE as MUTANT;
+
 /// The exit status of a run that failed and said so.
 pub const FAILED: i32 = 101;
 
@@ -218,19 +220,25 @@ impl Driver {
         Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
     }
 
-    /// The command without arguments. What the caller's shell says to loom and shuttle is left out:
-    /// published counts must not depend on it.
+    /// The command without arguments.
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("LOOM_") || text.starts_with("SHUTTLE_") || text == "POLLPROOF_MUTANT" {
-                command.env_remove(&name);
-            }
-        }
+        let mut command = clean(&self.binary);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
+}
+
+/// A command that runs `binary`. What the caller's shell says to loom and shuttle is left out: published counts must
+/// not depend on it.
+pub fn clean(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("LOOM_") || text.starts_with("SHUTTLE_") || text == MUTANT {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// Runs a `cargo` command that builds the binary `name`, and returns where that is.

@@ -3,12 +3,12 @@
 //! For: the commands of `cargo race`. Everything that may break, hang or abort runs in a child, so that it costs one
 //! verdict and not the run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use loom_tests::driver::{Ended, built_binary, cargo, watched};
+use loom_tests::driver::{Ended, built_binary, cargo, clean, watched};
 use loom_tests::plan::{Bound, Build};
 use loom_tests::scenario::Order;
 use loom_tests::timeline::Timeline;
@@ -61,7 +61,7 @@ impl Children {
         Self { without: parts.to_vec(), ..self.clone() }
     }
 
-    fn explore(&self, binary: &PathBuf, command: &str, race: &Race, variant: &Variant) -> Command {
+    fn explore(&self, binary: &Path, command: &str, race: &Race, variant: &Variant) -> Command {
         let mut child = clean(binary);
         child.args([command, race.name, variant.name]);
         child.args(self.without.iter().flat_map(|part| ["--without", part]));
@@ -177,18 +177,6 @@ impl Children {
         }
         Ok(Finding::Unfinished { executions: before })
     }
-}
-
-/// The binary without what the caller's shell says to the checkers.
-fn clean(binary: &PathBuf) -> Command {
-    let mut command = Command::new(binary);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("LOOM_") || text.starts_with("SHUTTLE_") || text == "POLLPROOF_MUTANT" {
-            command.env_remove(&name);
-        }
-    }
-    command
 }
 
 /// The last line of what a child wrote.

@@ -16,17 +16,12 @@ use pollproof_models::figures::Figures;
 use pollproof_models::model::configurations;
 use pollproof_models::model::coverage::{decision, transitions};
 use pollproof_models::model::graph::Graph;
-use pollproof_models::model::space::Space;
+use pollproof_models::model::space::{Space, shown};
 use pollproof_models::model::tell::{decisions, explore, figures, steps, unexpected};
 
 fn text(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root");
     std::fs::read_to_string(root.join(path)).expect(path)
-}
-
-fn bits(word: u32) -> String {
-    let names: Vec<&str> = NAMES.iter().filter(|(bit, _)| word & bit != 0).map(|(_, name)| *name).collect();
-    if names.is_empty() { "-".to_owned() } else { names.join("|") }
 }
 
 /// The lines of a file that are no comments, each in two: what it is about, and the reason.
@@ -61,9 +56,9 @@ fn every_step_of_a_run_is_one_of_the_model(model: &BTreeSet<Step>, runs: &Steps)
     assert!(runs.len() > 5_000, "{} steps are recorded: too few to say anything", runs.len());
     let listed: BTreeSet<Step> =
         reasons("models/outside.txt").keys().map(|step| step.parse().expect("a step")).collect();
-    let shown = |step: &&Step| format!("{step}  {}  {}", bits(step.before), runs.get(*step).map_or("", String::as_str));
+    let line = |step: &&Step| format!("{step}  {}  {}", shown(step.before), runs.get(*step).map_or("", String::as_str));
     let foreign: BTreeSet<&Step> = runs.keys().filter(|step| !model.contains(*step)).collect();
-    let new: Vec<String> = foreign.iter().filter(|step| !listed.contains(**step)).map(shown).collect();
+    let new: Vec<String> = foreign.iter().filter(|step| !listed.contains(**step)).map(line).collect();
     assert!(new.is_empty(), "{} steps are none of the model:\n{}", new.len(), new.join("\n"));
     let stale: Vec<&Step> = listed.iter().filter(|step| !foreign.contains(*step)).collect();
     assert!(stale.is_empty(), "steps that models/outside.txt has, and that are not outside: {stale:?}");
@@ -129,7 +124,7 @@ fn stateright_is_of_the_same_opinion() {
     let small = committed.configurations.iter().filter(|figure| figure.states < 100_000);
     let mut compared = 0;
     for figure in small {
-        let config = configurations::all().into_iter().find(|config| config.name == figure.name);
+        let config = configurations::named(&figure.name);
         let (states, wrong) = Space::explore(config.expect("a configuration of that name"));
         assert_eq!((states, &wrong[..]), (figure.states, &[][..]), "{}", figure.name);
         compared += 1;
@@ -161,7 +156,7 @@ fn without_a_guard_a_fair_run_never_comes_to_its_end() {
     ];
     let mut wrong = Vec::new();
     for (guard, name, never, ends) in expected {
-        let config = configurations::all().into_iter().find(|config| config.name == name).expect(name);
+        let config = configurations::named(name).expect(name);
         let problems = Graph::build(config.with(|c| c.without = Some(guard))).explored().problems;
         let how = if ends { "nobody can move, and it has not happened" } else { "again and again" };
         if !problems.iter().any(|problem| problem.starts_with(never) && problem.contains(how)) {

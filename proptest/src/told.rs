@@ -4,7 +4,7 @@
 //! For: the message of a failed property, after proptest has shrunk it.
 
 use anyhow::ensure;
-use loom_tests::driver::{built_binary, cargo};
+use loom_tests::driver::{built_binary, cargo, clean};
 use loom_tests::plan::Build;
 
 use crate::history::History;
@@ -20,8 +20,7 @@ pub const WRONG: i32 = 3;
 pub fn timeline(history: &History) -> anyhow::Result<String> {
     let mut build = cargo(Build::Shuttle);
     build.args(["build", "--release", "--quiet", "--package", "pollproof-proptest", "--bin", "history"]);
-    let mut binary = std::process::Command::new(built_binary(build, "history")?);
-    let output = binary.arg(serde_json::to_string(history)?).output()?;
+    let output = clean(&built_binary(build, "history")?).arg(serde_json::to_string(history)?).output()?;
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let status = output.status;
     ensure!(status.code() == Some(WRONG), "{status}\n{told}{}", String::from_utf8_lossy(&output.stderr));

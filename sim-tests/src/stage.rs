@@ -224,18 +224,6 @@ impl Stage {
         self.log(|log| log.steps.iter().filter(|(_, done)| *done == step).count())
     }
 
-    /// Calls `then` if `first` came before `second` on some connection.
-    pub fn if_ordered(&self, first: Step, second: Step, then: impl FnOnce()) {
-        let found = self.log(|log| {
-            let place = |id, wanted| log.steps.iter().position(|step| *step == (id, wanted));
-            let ordered = |id: &u64| matches!((place(*id, first), place(*id, second)), (Some(a), Some(b)) if a < b);
-            log.conns.keys().any(ordered)
-        });
-        if found {
-            then();
-        }
-    }
-
     /// Calls `then` if the last `second` of some connection came after its `first`.
     pub fn if_last(&self, first: Step, second: Step, then: impl FnOnce()) {
         let found = self.log(|log| {

@@ -2,9 +2,11 @@
 //! behaviours over sockets.
 //!
 //! AddressSanitizer sees a use of freed memory in what the `unsafe` code does; over sockets it brings LeakSanitizer along.
-//! (The models leave their state to the end of the process on purpose.) ThreadSanitizer sees races. For it, such a `std` is not instrumented, so the sanitizer misses the order that its locks, channels and reference counts
-//! make, and would report races that are none. In these builds (`--cfg tsan`) the facade brings its own, and the
-//! tests use the facade's. So nothing has to be suppressed, and what is reported is a race.
+//! (The models leave their state to the end of the process on purpose.)
+//!
+//! ThreadSanitizer sees races. Such a `std` is not instrumented, so it misses the order that its locks, channels and
+//! reference counts make, and would report races that are none. In these builds (`--cfg tsan`) the facade brings its
+//! own, and the tests use the facade's. So nothing has to be suppressed, and what is reported is a race.
 
 use std::process::Command;
 use std::time::Duration;

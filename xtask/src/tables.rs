@@ -171,7 +171,7 @@ fn digits(number: u64) -> String {
 }
 
 /// Text that does not end its cell.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 

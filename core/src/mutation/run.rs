@@ -15,7 +15,7 @@ use crate::sync::atomic::Ordering;
 fn mutant() -> Option<Mutant> {
     static MUTANT: OnceLock<Option<Mutant>> = OnceLock::new();
     *MUTANT.get_or_init(|| {
-        let wanted = std::env::var("POLLPROOF_MUTANT").ok()?;
+        let wanted = std::env::var(super::VARIABLE).ok()?;
         let found = table::mutants().into_iter().find(|(name, _)| *name == wanted);
         Some(found.unwrap_or_else(|| panic!("there is no mutant `{wanted}`")).1)
     })

@@ -2,9 +2,8 @@
 //! connection.
 //!
 //! Level-triggered, one read per event; again while reads fill the whole block, for a turn; up to the end of the stream
-//! when epoll says that it ends. What a
-//! report means for a connection is decided in `protocol`; this module only turns epoll's flags into the
-//! protocol's steps.
+//! when epoll says that it ends. What a report means for a connection is decided in `protocol`; this module only turns
+//! epoll's flags into the protocol's steps.
 //!
 //! A handler that does not return costs its thread the lead ([`Lead`]): another goes on where this one was, with
 //! the same [`Poller`](super::epoll::Poller), so nothing that a loop needs is kept here. What a thread keeps is its

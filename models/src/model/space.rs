@@ -53,7 +53,7 @@ impl Space {
 }
 
 /// The bits of a word, by their names.
-pub(super) fn shown(word: u32) -> String {
+pub fn shown(word: u32) -> String {
     let names = pollproof::protocol::word::NAMES.iter().filter(|(bit, _)| word & bit != 0).map(|(_, name)| *name);
     let names: Vec<&str> = names.collect();
     if names.is_empty() { "-".to_owned() } else { names.join("|") }

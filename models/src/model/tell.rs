@@ -142,7 +142,7 @@ pub fn second_opinion(configs: &[Config]) -> bool {
 ///
 /// When there is no configuration of that name.
 pub fn serve(name: &str, address: &str) -> anyhow::Result<()> {
-    let config = configurations::all().into_iter().find(|config| config.name == name);
+    let config = configurations::named(name);
     let config = config.with_context(|| format!("there is no configuration `{name}`; `cargo race model` has them"))?;
     println!("http://{address}/ shows `{name}`");
     Space::new(config).checker().serve(address);

@@ -22,15 +22,13 @@ mod sim {
     use anyhow::ensure;
     use clap::Parser;
     use comfy_table::{CellAlignment, Table, presets};
+    use pollproof::mutation::VARIABLE;
     use pollproof_sim_tests::explore::{By, Explored, explore, listen_to_panics};
     use pollproof_sim_tests::races;
     use pollproof_sim_tests::scenarios::{Scenario, all};
 
     /// How many scenarios run at a time.
     const PARALLEL: usize = 2;
-
-    /// The environment variable that names a mutant.
-    const MUTANT: &str = "POLLPROOF_MUTANT";
 
     #[derive(Parser)]
     #[command(name = "sim", about = "Scenarios of the reactor on a simulated kernel, under shuttle")]
@@ -167,7 +165,7 @@ mod sim {
         for race in races::ALL {
             let child = Command::new(std::env::current_exe()?)
                 .args(["--schedules", &arguments.schedules.to_string(), race.scenario])
-                .env(MUTANT, race.mutant)
+                .env(VARIABLE, race.mutant)
                 .output()?;
             let said = String::from_utf8_lossy(&child.stdout);
             let how = said.lines().next().unwrap_or_default();

@@ -8,15 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use loom_tests::driver::{Driver, End, Run};
+use loom_tests::driver::{Driver, End, MUTANT, Run};
 use loom_tests::plan::Plan;
 use loom_tests::record::{Killer, Mutants, Scenarios, site_of};
 use loom_tests::scenario::Order;
 
 use super::reach::{Reach, Shown};
-
-/// The environment variable by which a mutation build is told which mutant to be.
-const MUTANT: &str = "POLLPROOF_MUTANT";
 
 /// Processor time for a run in each round. In the last it goes to its end.
 const ROUNDS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(4), Duration::from_secs(600)];

@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use loom_tests::record::{Exempt, Killer, MutantRecord, Mutants, site_of};
 use pollproof_models::show::table;
 
+use crate::tables::cell;
+
 /// The kinds of mutants, in the order in which they are shown.
 const KINDS: [&str; 4] = ["guard dropped", "bit left out", "bit too many", "ordering weaker"];
 
@@ -102,11 +104,6 @@ pub fn killers(file: &Mutants) -> String {
             writeln!(out, "| `{site}+...`, {} mutants | {} models | at most {most} | |", killers.len(), models.len());
     }
     out
-}
-
-/// Text that does not end its cell.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
 }
 
 #[cfg(test)]

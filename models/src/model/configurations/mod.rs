@@ -52,6 +52,11 @@ pub fn all() -> Vec<Config> {
     [life(), ends(), output(), held::pacing(), held::relays(), held::waits()].into_iter().flatten().collect()
 }
 
+/// The one of this name.
+pub fn named(name: &str) -> Option<Config> {
+    all().into_iter().find(|config| config.name == name)
+}
+
 /// Birth, reading, callbacks that close or panic.
 fn life() -> Vec<Config> {
     let closes = Acts {

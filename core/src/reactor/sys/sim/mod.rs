@@ -45,7 +45,7 @@ use crate::addr::Addr;
 use crate::options::{ListenOptions, SocketOptions};
 use crate::sync::simulated::Clock;
 use crate::sync::time::Instant;
-use crate::sync::{Mutex, lock};
+use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 
 /// The simulated kernel.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,10 +78,20 @@ fn step<T>(change: impl FnOnce(&mut State) -> T) -> T {
     let kernel = kernel().expect("there is a kernel");
     let mut state = lock(&kernel);
     let value = change(&mut state);
+    tell(state);
+    value
+}
+
+/// Ends a step: tells those who have what they wait for.
+fn tell(mut state: MutexGuard<'_, State>) {
     let woken = state.woken();
     drop(state);
-    woken.iter().for_each(crate::sync::Condvar::notify_all);
-    value
+    woken.iter().for_each(Condvar::notify_all);
+}
+
+/// Whether there is something to keep in order: not at the end of an execution that failed.
+fn keeps_order() -> bool {
+    kernel().is_some() && !std::thread::panicking()
 }
 
 /// A system call of the reactor that does not wait.
@@ -100,9 +110,7 @@ fn wait<T>(look: Look, timeout: Option<Duration>, mut take: impl FnMut(&mut Stat
     let mut state = lock(&kernel);
     loop {
         if let Some(value) = take(&mut state) {
-            let woken = state.woken();
-            drop(state);
-            woken.iter().for_each(crate::sync::Condvar::notify_all);
+            tell(state);
             return Some(value);
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -134,8 +142,7 @@ impl SimFd {
 
 impl Drop for SimFd {
     fn drop(&mut self) {
-        // At the end of an execution that failed there is nothing to keep in order.
-        if kernel().is_some() && !std::thread::panicking() {
+        if keeps_order() {
             call("close", |state| state.close(self.number, self.file));
         }
     }

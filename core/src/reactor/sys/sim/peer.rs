@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use super::listen::Queue;
 use super::state::{File, Kind, Look};
-use super::{step, wait};
+use super::{keeps_order, step, wait};
 
 /// The other end of one connection. Dropping it closes it: FIN, or RST if something was unread.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        if super::kernel().is_some() && !std::thread::panicking() {
+        if keeps_order() {
             step(|state| state.end(self.0, false));
         }
     }
@@ -130,7 +130,7 @@ impl Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        if super::kernel().is_some() && !std::thread::panicking() {
+        if keeps_order() {
             step(|state| state.end(self.0, false));
         }
     }

@@ -110,7 +110,7 @@ impl State {
 
     /// Whether a number is left.
     pub(super) fn has_number(&self) -> bool {
-        self.numbers.iter().flatten().count() < self.faults.numbers
+        self.in_use() < self.faults.numbers
     }
 
     /// Gives `file` the lowest number that is free.
