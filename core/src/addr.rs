@@ -1,5 +1,6 @@
 //! Where a server listens and where a peer is: TCP or a Unix socket path.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::fmt;

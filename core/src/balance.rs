@@ -1,5 +1,6 @@
 //! Which poller a new connection lives on.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 /// How connections are spread over the polling threads; see [`Builder::balance`](crate::Builder::balance).

@@ -1,5 +1,6 @@
 //! Building a server: its settings, its handler, and the address that it listens on.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::fmt;

@@ -4,6 +4,8 @@
 //! what waits says so. What a call may do is decided by the connection's word; this module only holds the
 //! pieces together.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 use std::fmt;
 #[cfg(not(sim))]
 use std::os::fd::OwnedFd;
@@ -18,15 +20,16 @@ use crate::protocol::close_list::CloseList;
 use crate::protocol::slot::{SharedSlot, Slot};
 use crate::protocol::transitions::Word;
 use crate::protocol::{lifecycle, word};
+use crate::rare::Rare;
 use crate::reactor::epoll::Poller;
 use crate::reactor::fx::{Fx, State};
 use crate::reactor::held::{Exclusive, Held, LazyTrigger};
 use crate::reactor::registration::Token;
 use crate::reactor::sys::{Interest, Kernel, Sys};
 use crate::shared::{Place, Shared};
+use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
-use crate::sync::{Arc, Mutex, lock};
-use crate::waiting::{self, Limit};
+use crate::waiting;
 
 /// A callback that runs once, when its connection is over; see [`Connection::on_close`].
 ///
@@ -38,25 +41,11 @@ use crate::waiting::{self, Limit};
 /// ```
 pub type CloseCallback = Box<dyn FnOnce(&Connection) + Send>;
 
-/// A callback that gets the fd back; see [`Connection::detach`].
-pub(crate) type DetachCallback = Box<dyn FnOnce(Detached) + Send>;
-
 /// An OnRequest that was set on its connection.
 pub(crate) type Request = Box<dyn FnMut(&mut Io<'_>) -> std::result::Result<(), BoxError> + Send>;
 
 /// An OnDisconnect that was set on its connection.
 pub(crate) type Disconnect = Arc<dyn Fn(&Connection) + Send + Sync>;
-
-/// What few connections ever need; there only once somebody has set something of it.
-#[derive(Default)]
-struct Rare {
-    /// How long calls wait.
-    read: Limit,
-    write: Limit,
-    detached: Option<DetachCallback>,
-    /// Whose handlers wait for this one's output. (O6)
-    awaiting: Vec<Connection>,
-}
 
 /// What is behind a [`Connection`].
 ///
@@ -87,7 +76,8 @@ pub(crate) struct Conn {
     pub(crate) paced_by: Held<Option<Connection>>,
     /// The end of its peer's stream does not end it. Under `TASK`. (E4)
     pub(crate) keeps_open: Held<bool>,
-    rare: Mutex<Option<Box<Rare>>>,
+    /// What few ever need.
+    pub(crate) rare: Rare,
     /// Its user has ended the output.
     pub(crate) ended: AtomicBool,
     /// A read or write failed.
@@ -103,11 +93,6 @@ impl Conn {
     #[inline]
     pub(crate) fn poller(&self) -> &Poller {
         &self.server.pollers[self.place.home()]
-    }
-
-    /// Who wants the fd back, once.
-    pub(crate) fn take_detached(&self) -> Option<DetachCallback> {
-        lock(&self.rare).as_mut().and_then(|rare| rare.detached.take())
     }
 }
 
@@ -193,7 +178,7 @@ impl Connection {
             disconnect: SharedSlot::default(),
             paced_by: Held::new(None),
             keeps_open: Held::new(false),
-            rare: Mutex::new(None),
+            rare: Rare::new(),
             ended: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             reader: AtomicBool::new(false),
@@ -360,48 +345,17 @@ impl Connection {
     /// ```
     pub fn detach(&self, callback: impl FnOnce(Detached) + Send + 'static) -> Result<()> {
         let refused = || Err(Error::Closed { call: "detach", connection: self.id() });
-        {
-            // In place before the word says so: the end may come on another thread at once.
-            let mut rare = lock(&self.0.rare);
-            let slot = &mut rare.get_or_insert_default().detached;
-            if slot.is_some() {
-                return refused();
-            }
-            *slot = Some(Box::new(callback));
+        // In place before the word says so: the end may come on another thread at once. A callback that is refused is
+        // dropped without the lock.
+        if !self.0.rare.set_detached(Box::new(callback)) {
+            return refused();
         }
         if lifecycle::detach(&Fx::new(self, &State::new())) {
             return Ok(());
         }
-        let unused = self.0.take_detached();
+        let unused = self.0.rare.take_detached();
         drop(unused);
         refused()
-    }
-
-    /// `other` waits for this one's output to drain. Once in the list is enough, however often it comes. (O6)
-    pub(crate) fn add_awaiting(&self, other: &Connection) {
-        let mut rare = lock(&self.0.rare);
-        let awaiting = &mut rare.get_or_insert_default().awaiting;
-        if !awaiting.iter().any(|conn| conn.is(other)) {
-            awaiting.push(other.clone());
-        }
-    }
-
-    pub(crate) fn take_awaiting(&self) -> Vec<Connection> {
-        lock(&self.0.rare).as_mut().map_or_else(Vec::new, |rare| std::mem::take(&mut rare.awaiting))
-    }
-
-    pub(crate) fn change_limits(&self, change: impl FnOnce(&mut Limit, &mut Limit)) {
-        let mut rare = lock(&self.0.rare);
-        let Rare { read, write, .. } = &mut **rare.get_or_insert_default();
-        change(read, write);
-    }
-
-    pub(crate) fn read_limit(&self) -> Limit {
-        lock(&self.0.rare).as_ref().map_or_else(Limit::default, |rare| rare.read)
-    }
-
-    pub(crate) fn write_limit(&self) -> Limit {
-        lock(&self.0.rare).as_ref().map_or_else(Limit::default, |rare| rare.write)
     }
 }
 

@@ -4,6 +4,7 @@
 //! runs OnPrepare and OnConnect, as the accepting thread does for a server (S2); from there on the
 //! connection is its poller's.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::fmt;

@@ -1,5 +1,6 @@
 //! What can go wrong, each time with the call and the connection or address that it went wrong for.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::io::{self, ErrorKind};

@@ -1,5 +1,6 @@
 //! How much a connection may have at a time: read ahead, queued, handled in a row.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use crate::error::Result;

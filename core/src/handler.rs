@@ -4,6 +4,8 @@
 //! it: one connection's handler, context and state behind one pointer, so that nothing below needs to know
 //! their types.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 use crate::connection::Connection;
 use crate::io::Io;
 use crate::reactor::held::{Exclusive, Held};

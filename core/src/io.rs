@@ -1,5 +1,6 @@
 //! What OnConnect and OnRequest work on: the bytes that are there, those that will come, and the reply.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::cell::OnceCell;

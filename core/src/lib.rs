@@ -50,37 +50,38 @@ macro_rules! net {
 #[cfg(all(sim, not(shuttle)))]
 compile_error!("the simulated kernel is for the shuttle build: --cfg shuttle --cfg sim");
 
+// Modules that belong to the feature `net` say so themselves, so that tools that only read the source find them.
+mod addr;
+mod balance;
 #[doc(hidden)]
 pub mod buffer;
+mod builder;
+mod connection;
+mod dialer;
+mod error;
+mod flow;
+mod handler;
+mod io;
 pub mod mutation;
+mod options;
+mod outside;
+mod pool;
 pub mod protocol;
+mod rare;
+mod reactor;
+mod reader;
+mod relay;
+mod runner;
+mod server;
+mod shared;
+mod socket;
+mod stats;
 pub mod sync;
+mod trace;
+mod waiting;
+mod writer;
 
 net! {
-    mod addr;
-    mod balance;
-    mod builder;
-    mod connection;
-    mod dialer;
-    mod error;
-    mod flow;
-    mod handler;
-    mod io;
-    mod outside;
-    mod options;
-    mod pool;
-    mod reactor;
-    mod reader;
-    mod relay;
-    mod runner;
-    mod server;
-    mod shared;
-    mod waiting;
-    mod writer;
-    mod socket;
-    mod stats;
-    mod trace;
-
     pub use addr::Addr;
     pub use balance::Balance;
     pub use builder::Builder;

@@ -3,6 +3,7 @@
 //! A builder takes any value and [`check`](Settings::check)s them all at its end, so that its methods chain.
 //! Not here: opening sockets with them (`socket`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 #![cfg_attr(sim, allow(dead_code, reason = "there is nothing to set on a simulated socket"))]
 

@@ -3,6 +3,8 @@
 //!
 //! Not here: what a handler sees (`io`), and the calls that never wait (`connection`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -137,7 +139,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn set_read_timeout(&self, timeout: Option<Duration>) {
-        self.change_limits(|read, _| read.timeout = timeout);
+        self.conn().rare.change_limits(|read, _| read.timeout = timeout);
     }
 
     /// Until when reads may wait, all of them together; past it, a read that would wait fails at once. `None`, as
@@ -149,7 +151,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn set_read_deadline(&self, deadline: Option<Instant>) {
-        self.change_limits(|read, _| read.deadline = deadline);
+        self.conn().rare.change_limits(|read, _| read.deadline = deadline);
     }
 
     /// How long each flush may wait; `None`, as at first, for ever.
@@ -160,7 +162,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn set_write_timeout(&self, timeout: Option<Duration>) {
-        self.change_limits(|_, write| write.timeout = timeout);
+        self.conn().rare.change_limits(|_, write| write.timeout = timeout);
     }
 
     /// Until when flushes may wait, all of them together. `None`, as at first, for ever.
@@ -171,12 +173,12 @@ impl Connection {
     /// # }
     /// ```
     pub fn set_write_deadline(&self, deadline: Option<Instant>) {
-        self.change_limits(|_, write| write.deadline = deadline);
+        self.conn().rare.change_limits(|_, write| write.deadline = deadline);
     }
 
-    /// Sets or replaces OnRequest. It takes effect before the next call; if there is something to read and nobody
-    /// handles it, it is called at once, on the calling thread. Any thread, also inside the handler that it
-    /// replaces. (R1, R2)
+    /// Sets or replaces OnRequest. It takes effect before the next call: bytes that come after this returns are the new
+    /// one's, but for those that a call of the old one waits for. If there is something to read and nobody handles it,
+    /// it is called at once, on the calling thread. Any thread, also inside the handler that it replaces. (R1, R2)
     ///
     /// ```
     /// # fn f(conn: &pollproof::Connection) {

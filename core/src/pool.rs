@@ -3,6 +3,7 @@
 //! The queue is a lock and a condition variable of the facade, so that the checkers see the hand-over. It wakes a thread
 //! only when one sleeps that nobody has woken: a wake-up is a system call. Not here: what a task is (`runner`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;

@@ -6,6 +6,7 @@
 //!
 //! Not here: how bytes get here (`buffer::input`), and how a thread waits (`waiting`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, OnceCell};

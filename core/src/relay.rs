@@ -3,6 +3,8 @@
 //! For proxies, relays, and whatever else writes to one connection what it reads from another. Not here: the limits
 //! of a single connection (`flow`), and who may do what when (`protocol`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 use crate::connection::{Conn, Connection};
 use crate::error::{Error, Result};
 use crate::io::Io;
@@ -110,7 +112,7 @@ impl Connection {
 
     /// `other` waits for this one's output to drain; whether somebody will say so. (O6)
     pub(crate) fn awaited_by(&self, other: &Connection) -> bool {
-        self.add_awaiting(other);
+        self.conn().rare.add_awaiting(other);
         output::await_drain(&Fx::new(self, &State::new()))
     }
 }

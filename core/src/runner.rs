@@ -6,6 +6,7 @@
 //!
 //! [`Effects::run_task`]: crate::protocol::effects::Effects::run_task
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::fmt;

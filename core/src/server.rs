@@ -4,6 +4,7 @@
 //! shutdown stops accepting, asks each connection to end when it has answered (G1), waits, and cuts what
 //! is left when the time is up.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -16,12 +17,13 @@ use crate::dialer::Dialer;
 use crate::error::{Error, Result};
 use crate::handler::Outcome;
 use crate::io::Io;
-use crate::reactor::accept::{Acceptor, Listening};
+use crate::protocol::takeover::Lead;
+use crate::reactor::accept::Acceptor;
 use crate::reactor::threads;
-use crate::shared::{Shared, State};
+use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::sync::time::Instant;
-use crate::sync::{Arc, MutexGuard, lock};
+use crate::sync::{Arc, lock};
 
 /// How long a shutdown waits, past its deadline, for callbacks that are running.
 const GRACE: Duration = Duration::from_secs(1);
@@ -143,35 +145,41 @@ impl Server {
     /// # Ok::<(), pollproof::Error>(())
     /// ```
     pub fn spawn(&self) -> Result<()> {
-        let mut state = lock(&self.shared.state);
-        if std::mem::replace(&mut state.started, true) {
-            return Ok(());
-        }
-        let listener = state.listener.take();
-        let started = self.start(&mut state, listener);
-        drop(state);
+        let started = self.start(None);
         if started.is_err() {
             self.shutdown(Duration::ZERO)?;
         }
         started
     }
 
-    fn start(&self, state: &mut MutexGuard<'_, State>, listener: Option<Listening>) -> Result<()> {
+    /// Starts the polling threads, if they were not. `here`: the caller leads the first loop; its lead is left there.
+    fn start(&self, mut here: Option<&mut Option<Arc<Lead>>>) -> Result<()> {
+        let mut state = lock(&self.shared.state);
+        if std::mem::replace(&mut state.started, true) {
+            return Ok(());
+        }
         let failed = |call| move |source: std::io::Error| Error::Server { call, source };
         let shared = &self.shared;
+        let listener = state.listener.take();
         let acceptor = listener.map(|listener| Acceptor::new(listener, &shared.pollers[0])).transpose();
         let acceptor = acceptor.map_err(|errno| failed("epoll_ctl")(errno.into()))?;
         let listens = acceptor.is_some();
         *lock(&shared.pollers[0].acceptor) = acceptor;
         for home in 0..shared.pollers.len() {
-            shared.threads.start(shared, home).map_err(failed("clone"))?;
+            match here.take() {
+                Some(lead) => *lead = Some(shared.threads.enlist(home)),
+                None => shared.threads.start(shared, home).map_err(failed("clone"))?,
+            }
             state.listening |= listens;
             state.running.push(home);
         }
         shared.threads.watch(shared).map_err(failed("clone"))
     }
 
-    /// Starts the polling threads and blocks until somebody has shut the server down.
+    /// Serves, and blocks until somebody has shut the server down. The calling thread is one of the polling threads and
+    /// runs callbacks, so a server with one poller and without [`takeover`](Builder::takeover) starts no thread at
+    /// all: where nothing else does, the kernel's own work for each call is a little less. If the server was
+    /// [spawned](Self::spawn), or the caller polls for another one, it waits only.
     ///
     /// # Errors
     ///
@@ -184,7 +192,18 @@ impl Server {
     /// ```
     pub fn run(&self) -> Result<()> {
         self.not_on_poller("run")?;
-        self.spawn()?;
+        let mut here = None;
+        let started = self.start((!threads::on_polling_thread()).then_some(&mut here));
+        if let Some(lead) = here {
+            if started.is_err() {
+                self.shared.pollers[0].stop().map_err(eventfd)?;
+            }
+            self.shared.threads.lead(&self.shared, lead);
+        }
+        if started.is_err() {
+            self.shutdown(Duration::ZERO)?;
+            return started;
+        }
         self.shared.wait_until(None, |state| state.running.is_empty());
         Ok(())
     }
@@ -212,7 +231,6 @@ impl Server {
     pub fn shutdown(&self, deadline: Duration) -> Result<Shutdown> {
         self.not_on_poller("shutdown")?;
         let shared = &*self.shared;
-        let failed = |errno: nix::errno::Errno| Error::Server { call: "eventfd write", source: errno.into() };
         let until = Instant::now().checked_add(deadline);
         let listener = {
             let mut state = lock(&shared.state);
@@ -221,7 +239,7 @@ impl Server {
             state.listener.take()
         };
         drop(listener);
-        shared.pollers[0].stop_accepting().map_err(failed)?;
+        shared.pollers[0].stop_accepting().map_err(eventfd)?;
         // At once, because the accepting thread may be in a callback; and again for what it accepted last.
         shared.connections().iter().for_each(Connection::shutdown);
         shared.wait_until(until, |state| !state.listening);
@@ -234,7 +252,7 @@ impl Server {
             rest.iter().for_each(Connection::close);
         }
         for poller in &shared.pollers {
-            poller.stop().map_err(failed)?;
+            poller.stop().map_err(eventfd)?;
         }
         let grace = Instant::now() + GRACE;
         // A thread that a callback keeps ends when that returns; it is joined by the next shutdown, if there is one.
@@ -244,6 +262,10 @@ impl Server {
         ended.left = shared.open();
         Ok(ended)
     }
+}
+
+fn eventfd(errno: nix::errno::Errno) -> Error {
+    Error::Server { call: "eventfd write", source: errno.into() }
 }
 
 impl fmt::Debug for Server {

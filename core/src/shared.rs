@@ -2,6 +2,7 @@
 //!
 //! Not here: the steps of starting and shutting down (`server`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use crate::addr::Addr;

@@ -3,6 +3,7 @@
 //! By way of `socket2`. Everything here is done once per server or once per dialed connection; what is done
 //! to a socket afterwards goes through `reactor/sys`.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 #![cfg_attr(sim, allow(dead_code, reason = "the simulated kernel opens its own"))]
 

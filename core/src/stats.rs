@@ -5,6 +5,7 @@
 //! counters nor the fields of [`Stats`] are there. Each poller has counters of its own, on cache lines of
 //! their own, so that threads do not share one.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use crossbeam_utils::CachePadded;

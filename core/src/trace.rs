@@ -16,6 +16,7 @@
 //! | `out of fds` | warn | `error`: accepting pauses |
 //! | `full` | info | `limit`: accepting pauses at the limit of connections |
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use crate::addr::Addr;

@@ -6,6 +6,8 @@
 //!
 //! Not here: the wake-ups (`protocol::trigger`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -56,7 +58,7 @@ pub(crate) fn readable(
     let state = State::new();
     let fx = local.map_or_else(|| Fx::new(conn, &state), |local| Fx::polling(conn, local, &state));
     let connection = conn.id();
-    let end = conn.read_limit().end();
+    let end = conn.conn().rare.read_limit().end();
     loop {
         // Safety: the caller owns the section, and gave what it owns.
         unsafe { input.collect(own) };
@@ -157,7 +159,7 @@ pub(crate) fn sent(conn: &Connection, target: u64, call: &'static str) -> Result
     }
     let state = State::new();
     let fx = Fx::new(conn, &state);
-    let end = conn.write_limit().end();
+    let end = conn.conn().rare.write_limit().end();
     match trigger::wait_sent(&fx, target, |trigger, ticket| sleep(&fx, None, trigger, ticket, end)) {
         Ok(Wake::Ready) => Ok(()),
         Ok(Wake::TimedOut) => Err(Error::Timeout { call, connection }),

@@ -2,6 +2,8 @@
 //!
 //! Not here: who sends (`protocol::output`), and what the kernel did not take (`buffer::output`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;

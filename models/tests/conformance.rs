@@ -17,7 +17,7 @@ use pollproof_models::model::configurations;
 use pollproof_models::model::coverage::{decision, transitions};
 use pollproof_models::model::graph::Graph;
 use pollproof_models::model::space::{Space, shown};
-use pollproof_models::model::tell::{decisions, explore, figures, steps, unexpected};
+use pollproof_models::model::tell::{decisions, explore, figures, steps};
 
 fn text(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root");
@@ -39,7 +39,7 @@ fn the_model_holds_and_agrees_with_runs() {
     let configs = configurations::all();
     let explored = explore(&configs);
     for (config, explored) in configs.iter().zip(&explored) {
-        assert_eq!(unexpected(config, explored), None, "{}", config.name);
+        assert!(explored.problems.is_empty(), "{}: {}", config.name, explored.problems.join("\n"));
     }
     let (model, runs) = (steps(&explored), conform::committed().expect("models/steps.txt"));
     let decided = decisions(model.iter()).expect("known transitions");
@@ -153,6 +153,9 @@ fn without_a_guard_a_fair_run_never_comes_to_its_end() {
         ("process.install-handler", "handlers", "R1:", true),
         ("leave.last-one-out", "answers", "E3:", true),
         ("leave.shutdown", "flushes-at-shutdown", "G1:", true),
+        ("idle.busy-before", "shutdown-of-two-pollers", "L1: every run comes to rest", false),
+        ("idle.busy-before", "shutdown-of-two-pollers", "G1:", false),
+        ("idle.half-packet-before", "limit-below-a-packet", "L1: every run comes to rest", false),
     ];
     let mut wrong = Vec::new();
     for (guard, name, never, ends) in expected {
@@ -166,18 +169,6 @@ fn without_a_guard_a_fair_run_never_comes_to_its_end() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// What would end what is known: a gate that is closed only where it may hold.
-#[test]
-fn a_shutdown_that_looks_first_is_not_held_up() {
-    let known: Vec<_> = configurations::all().into_iter().filter(|config| config.known.is_some()).collect();
-    assert_eq!(known.len(), 3);
-    for config in known {
-        let name = config.name;
-        let explored = Graph::build(config.with(|c| c.looks_first = true)).explored();
-        assert!(explored.problems.is_empty(), "{name}: {}", explored.problems.join("\n"));
-    }
 }
 
 #[test]

@@ -105,15 +105,7 @@ fn succeed(command: &mut Command) -> anyhow::Result<Ended> {
 }
 
 fn fmt() -> anyhow::Result<Ended> {
-    succeed(plain_cargo().args(["fmt", "--all", "--check"]))?;
-    // rustfmt does not look for modules in a macro, and `core/src/lib.rs` has the reactor's in one.
-    let source = root().join("core/src");
-    let mut modules = vec![source.join("reactor/mod.rs")];
-    for entry in std::fs::read_dir(source)? {
-        let path = entry?.path();
-        modules.extend(path.extension().is_some_and(|extension| extension == "rs").then_some(path));
-    }
-    succeed(Command::new("rustfmt").args(["--check", "--edition", "2024"]).args(modules))
+    succeed(plain_cargo().args(["fmt", "--all", "--check"]))
 }
 
 fn clippy(build: Build) -> anyhow::Result<Ended> {

@@ -98,7 +98,9 @@ impl Effects for Bare {
         Ran::Done
     }
 
-    fn install_handler(&self) {}
+    fn install_handler(&self) -> bool {
+        false
+    }
 
     fn input_empty(&self) -> bool {
         self.produced.load(Relaxed) == self.consumed.load(Relaxed)

@@ -13,7 +13,7 @@ pub(super) fn serve(address: SocketAddr, options: Options, pool: bool) -> anyhow
         builder = builder.runner(Pool::new(2)?);
     }
     if let Some(seconds) = options.takeover {
-        builder = builder.takeover(Some(Duration::from_secs(seconds)));
+        builder = builder.takeover((seconds > 0).then_some(Duration::from_secs(seconds)));
     }
     let server = builder
         .on_request(|io: &mut Io<'_>| {

@@ -3,10 +3,11 @@
 //! Both are aligned to a page. A copy whose destination lies 16 bytes past its source modulo a page runs
 //! many times slower, and a large plain `Vec` begins 16 bytes past a page.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
-use std::ops::Range;
 use crate::sync::Arc;
+use std::ops::Range;
 
 use arrayvec::ArrayVec;
 use bytes::Bytes;
@@ -135,10 +136,7 @@ impl ReadBlock {
 
     /// The current block, or the one that replaces it if something of it is lent.
     #[cold]
-    fn exclusive<'a>(
-        lent: &'a mut Option<Lendable>,
-        kept: &mut ArrayVec<Lendable, KEPT>,
-    ) -> &'a mut [u8] {
+    fn exclusive<'a>(lent: &'a mut Option<Lendable>, kept: &mut ArrayVec<Lendable, KEPT>) -> &'a mut [u8] {
         let current = lent.get_or_insert_with(|| Arc::new(Block::new()));
         if Arc::get_mut(current).is_none() {
             let back = kept.iter_mut().position(|block| Arc::get_mut(block).is_some());

@@ -6,6 +6,7 @@
 //!
 //! Not here: who the owner is; two threads hand bytes to each other through a [`link`](super::link).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;

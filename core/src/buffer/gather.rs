@@ -6,6 +6,7 @@
 //!
 //! Not here: sending.
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
 use std::io::IoSlice;

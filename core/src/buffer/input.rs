@@ -7,6 +7,8 @@
 //!
 //! Not here: when to read and when to call (`protocol`), and what a handler sees of it (`reader`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 use bytes::Bytes;
 
 use crate::buffer::chunks::Chunks;

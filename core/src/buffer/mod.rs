@@ -8,13 +8,10 @@
 //! What two threads touch is [`link`], which the checkers explore; everything else has one owner at a time.
 //! For users of the crate there is nothing here: it is public for the checkers and the property tests.
 
+pub mod block;
+pub mod chunks;
+pub mod gather;
+pub(crate) mod input;
 pub mod link;
-
-net! {
-    pub mod block;
-    pub mod chunks;
-    pub mod gather;
-    pub(crate) mod view;
-    pub(crate) mod input;
-    pub(crate) mod output;
-}
+pub(crate) mod output;
+pub(crate) mod view;

@@ -5,6 +5,8 @@
 //!
 //! Not here: who consumes, and when (`protocol::output`), and how much is too much (O5).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 use std::io::IoSlice;
 
 use crate::buffer::chunks::{Chunks, Slices};

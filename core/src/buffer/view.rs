@@ -5,6 +5,8 @@
 //!
 //! Not here: the block itself and how parts of it are lent (`block`), and what a handler sees (`reader`).
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 use std::cell::{Cell, UnsafeCell};
 use std::ops::Range;
 

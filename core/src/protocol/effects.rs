@@ -143,7 +143,9 @@ pub enum Sent {
 ///         self.unread.set(Unread { produced, consumed: produced });
 ///         self.call("request")
 ///     }
-///     fn install_handler(&self) {}
+///     fn install_handler(&self) -> bool {
+///         false
+///     }
 ///     fn input_empty(&self) -> bool { self.unread.get().produced == self.unread.get().consumed }
 ///     fn run_close_callbacks(&self) { let _ = self.call("close callbacks"); }
 ///     fn finish(&self, _hand_back: bool) { let _ = self.call("finish"); }
@@ -224,11 +226,13 @@ pub trait Effects {
     /// The owner's memory of its last call. Under `TASK`.
     fn progress<R>(&self, f: impl FnOnce(&mut Progress) -> R) -> R;
 
-    /// Calls OnRequest. Under `TASK`. `last`: nothing more will come. (S1)
+    /// Calls OnRequest. Under `TASK`. `last`: nothing more will come. Before it gives the handler what others have read,
+    /// and not the caller before its [`run_read`](Self::run_read), it looks once more whether a handler waits in the
+    /// slot, and installs it: those bytes may have come after it. (S1, R1)
     fn on_request(&self, last: bool) -> Ran;
 
-    /// Moves a handler that waits in its slot to where the owner calls it. Under `TASK`. (R1)
-    fn install_handler(&self);
+    /// Moves a handler that waits in its slot to where the owner calls it; whether one did. Under `TASK`. (R1)
+    fn install_handler(&self) -> bool;
 
     /// Whether the output that paces the handler has reached its high-water mark, so that the handler is to wait:
     /// this connection's, or another's. Under `TASK`. (O5, O6)

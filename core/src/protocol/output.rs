@@ -157,7 +157,9 @@ fn admit<E: Effects + ?Sized>(fx: &E, found: Snapshot) -> Result<bool, Refused> 
         return Err(Refused::ConcurrentAccess);
     }
     if guard("output.closed", found.closed() || found.any(NOWRITE)) {
-        let through = if mine { end_send(fx) } else { Through::default() };
+        // The consumer lock came along, perhaps just when a consumer gave it back and wants it again: what that one leaves
+        // to its holder may be the end of the output. (O2, E5)
+        let through = if mine { give_back(fx) } else { Through::default() };
         end_flush(fx, through);
         return Err(Refused::Closed);
     }
@@ -227,6 +229,13 @@ fn consume_then<E: Effects + ?Sized, R>(fx: &E, direct: bool, armed: bool, then:
     }
     // The owner of the section is there, and nobody wants anything: it is what a reply finds.
     then(fx, Through::default())
+}
+
+/// Gives back a consumer lock that came along with a try, and serves whoever met it.
+#[cold]
+fn give_back<E: Effects + ?Sized>(fx: &E) -> Through {
+    let found = fx.word().end_send();
+    consume_more(fx, found)
 }
 
 /// Goes on after a release of the consumer lock that found more to do.
@@ -303,8 +312,8 @@ fn after_send<E: Effects + ?Sized>(fx: &E, found: Snapshot, lost: bool) -> Optio
     if found.any(OUT) {
         return Some(Through::default());
     }
-    // Between the two nothing held the connection. (D2)
-    guard("output.closed-before-retake", found.closed()).then(|| end_send(fx))
+    // Between the two nothing held the connection, if somebody else has served what is pending. (D2)
+    guard("output.ended-before-retake", found.ending()).then(|| end_send(fx))
 }
 
 fn end_send<E: Effects + ?Sized>(fx: &E) -> Through {

@@ -120,7 +120,7 @@ fn leave_section<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Option<Snapsh
             Settled::Finalized => return None,
             Settled::Rest(rest) => rest,
         },
-        Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx) {
+        Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx, dry) {
             Ok(found) => return Some(found),
             Err(rest) => rest,
         },
@@ -142,8 +142,8 @@ fn retake<E: Effects + ?Sized>(fx: &E, rest: Rest, found: Snapshot) -> Option<Sn
 #[cold]
 fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
     let found = fx.word().begin_drain();
-    if guard("process.install-handler", found.any(FRESH)) {
-        fx.install_handler();
+    // The last call may have installed it.
+    if guard("process.install-handler", found.any(FRESH)) && fx.install_handler() {
         fx.progress(Progress::forget);
     }
     found.without(PENDING | FRESH)
@@ -316,11 +316,17 @@ fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
     Settled::Finalized
 }
 
-/// Graceful shutdown of a drained connection: gate, look, close or leave. (G2, G3)
-fn close_if_idle<E: Effects + ?Sized>(fx: &E) -> Result<Snapshot, Rest> {
+/// Graceful shutdown of a drained connection: gate, look, close or leave. `at` is what the drain came to.
+///
+/// Who meets the gate has an event, reads nothing, and is told of it again. So the gate is not closed while it is known
+/// that it must be opened again: an owner and two pollers could go on with that for ever. (G1, G2, G3)
+fn close_if_idle<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Result<Snapshot, Rest> {
     let word = fx.word();
-    if guard("idle.kept", fx.keeps_open()) {
+    if guard("idle.kept", fx.keeps_open()) || guard("idle.half-packet-before", !fx.input_empty()) {
         return Err(Rest::Unfinished);
+    }
+    if guard("idle.busy-before", at.busy()) {
+        return Err(Rest::Busy);
     }
     let found = word.gate_input();
     let whole = !guard("idle.half-packet", !fx.input_empty());

@@ -108,8 +108,13 @@ impl<O: Out> Effects for Fx<'_, O> {
         // Safety: TASK.
         trace::request(self.conn.place.id, || unsafe { self.conn.input.unread() });
         self.conn.server.counters.request(self.conn.place.home());
+        let others = self.state.view.get() == 0;
         // Safety: OnRequest is called under TASK (S1), and a replacement waits in its slot until it is over (R1).
         self.serve("on_request", last, |io| unsafe {
+            // What others have read was collected: it may have come after a handler that is not installed.
+            if others {
+                self.install_handler();
+            }
             match self.conn.request.get().get_mut() {
                 None => self.conn.service.on_request(io),
                 Some(_) => call(self.conn, io),
@@ -117,8 +122,12 @@ impl<O: Out> Effects for Fx<'_, O> {
         })
     }
 
-    fn install_handler(&self) {
-        if let Some(request) = self.conn.slot.take() {
+    #[cold]
+    #[inline(never)]
+    fn install_handler(&self) -> bool {
+        let waiting = self.conn.slot.take();
+        let installs = waiting.is_some();
+        if let Some(request) = waiting {
             // Safety: TASK, between two calls (R1).
             let old = unsafe { self.conn.request.get() }.get_mut().replace(request);
             let _ = self.guarded("drop of a handler", || {
@@ -126,6 +135,7 @@ impl<O: Out> Effects for Fx<'_, O> {
                 Ok(())
             });
         }
+        installs
     }
 
     #[inline]
@@ -168,7 +178,7 @@ impl<O: Out> Effects for Fx<'_, O> {
     }
 
     fn relieve_others(&self) {
-        for other in self.handle.take_awaiting() {
+        for other in self.handle.conn().rare.take_awaiting() {
             output::relieve(&Fx::new(&other, &State::new()));
         }
     }
@@ -227,7 +237,7 @@ impl<O: Out> Effects for Fx<'_, O> {
             drop(conn.paced_by.with_mut(Option::take));
             (conn.input.free(), conn.output.free(), conn.fd.with_mut(Option::take))
         };
-        let back = if hand_back { conn.take_detached() } else { None };
+        let back = if hand_back { conn.rare.take_detached() } else { None };
         match (back, fd) {
             (Some(callback), Some(fd)) => {
                 let _ = self.guarded("detach callback", || {

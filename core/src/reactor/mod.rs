@@ -16,6 +16,8 @@
 //! | [`event_loop`] | what a thread does that leads a loop |
 //! | [`threads`] | the threads of a server: who leads, who is spare, the watchdog |
 
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+
 pub(crate) mod accept;
 pub(crate) mod effects;
 pub(crate) mod epoll;

@@ -61,8 +61,8 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
     fn on_request(&self, last: bool) -> Ran {
         self.0.on_request(last)
     }
-    fn install_handler(&self) {
-        self.0.install_handler();
+    fn install_handler(&self) -> bool {
+        self.0.install_handler()
     }
     fn input_full(&self) -> bool {
         self.0.input_full()

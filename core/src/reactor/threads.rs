@@ -67,6 +67,20 @@ impl Threads {
         self.crew.start(home, |lead| begin(server, format!("poller {home}"), move |server| serve(server, Some(lead))))
     }
 
+    /// The lead of loop `home`, whose first leader the caller will be: by [`lead`](Self::lead), which must follow.
+    pub(crate) fn enlist(&self, home: usize) -> Arc<Lead> {
+        // Ordering: Relaxed, as in `begin`.
+        self.alive.fetch_add(1, Ordering::Relaxed);
+        let Ok(()) = self.crew.start(home, |_| Ok::<_, std::convert::Infallible>(()));
+        self.crew.lead_of(home)
+    }
+
+    /// Leads a loop that the caller was enlisted for, and others when it is needed, until it is not. (K2)
+    pub(crate) fn lead(&self, server: &Arc<Shared>, first: Arc<Lead>) {
+        let leaving = on_post(server.clone());
+        serve(&leaving.0, Some(first));
+    }
+
     /// Starts the watchdog, if takeovers are wanted.
     pub(crate) fn watch(&self, server: &Arc<Shared>) -> std::io::Result<()> {
         match self.threshold {
@@ -170,13 +184,18 @@ impl Drop for Leaving {
     }
 }
 
+/// The calling thread, which was counted, is one of `server`'s from here on.
+fn on_post(server: Arc<Shared>) -> Leaving {
+    POST.with(|post| post.replace(Some(Post { server: server.clone(), lead: None })));
+    Leaving(server)
+}
+
 fn begin(server: &Arc<Shared>, name: String, body: impl FnOnce(&Arc<Shared>) + Send + 'static) -> std::io::Result<()> {
     let shared = server.clone();
     // Ordering: Relaxed: before the thread is there.
     server.threads.alive.fetch_add(1, Ordering::Relaxed);
     let thread = Builder::new().name(name).spawn(move || {
-        let leaving = Leaving(shared);
-        POST.with(|post| post.replace(Some(Post { server: leaving.0.clone(), lead: None })));
+        let leaving = on_post(shared);
         body(&leaving.0);
     });
     match thread {

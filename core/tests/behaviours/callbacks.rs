@@ -1,5 +1,7 @@
 //! Which callback comes when, with what: behaviours 6 to 9.
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+
 use std::net::Shutdown;
 
 use pollproof::sync::Arc;

@@ -1,5 +1,7 @@
 //! Ends: behaviours 10, 12 and 14, and race W21.
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 

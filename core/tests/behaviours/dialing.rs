@@ -1,5 +1,6 @@
 //! Dialed connections that get their handler later: behaviour 13. What a dial comes to is in `dial.rs`.
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
 
 use pollproof::{Error, Io};
 

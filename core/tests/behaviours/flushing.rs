@@ -1,5 +1,7 @@
 //! Writing that waits: behaviour 1, and races W10 and W11.
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+
 use std::io::Read as _;
 use std::time::Duration;
 

@@ -17,12 +17,6 @@
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]
 
-macro_rules! net {
-    ($($item:item)*) => {
-        $(#[cfg(all(feature = "net", not(any(loom, shuttle))))] $item)*
-    };
-}
-
 /// The tests of a module, each with the places that it runs in.
 #[cfg(all(feature = "net", not(any(loom, shuttle))))]
 macro_rules! tests {
@@ -33,18 +27,16 @@ macro_rules! tests {
     };
 }
 
-net! {
-    mod callbacks;
-    mod closing;
-    mod dialing;
-    mod flushing;
-    mod pressure;
-    mod queue;
-    mod reading;
-    mod shutdown;
-    mod support;
-    mod timing;
-}
+mod callbacks;
+mod closing;
+mod dialing;
+mod flushing;
+mod pressure;
+mod queue;
+mod reading;
+mod shutdown;
+mod support;
+mod timing;
 
 #[cfg(all(feature = "net", not(any(loom, shuttle))))]
 fn main() -> std::process::ExitCode {

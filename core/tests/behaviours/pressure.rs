@@ -1,5 +1,7 @@
 //! Much input and few turns: behaviour 4, race W17, and peers that do not read.
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};

@@ -2,6 +2,8 @@
 //!
 //! `std::sync::mpsc` would do, but ThreadSanitizer cannot look into it; see `pollproof::sync`.
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

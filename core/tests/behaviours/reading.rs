@@ -1,5 +1,7 @@
 //! Reading that waits: behaviour 2, and the slices of behaviour 5 (race W20).
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+
 use std::net::Shutdown;
 
 use pollproof::{Connection, Error, Io, Reader};

@@ -1,5 +1,7 @@
 //! Graceful shutdown: behaviour 11, and race W13.
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! Where the tests run, and who talks to whom in them.
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! Timeouts and deadlines: behaviour 3.
 
+#![cfg(all(feature = "net", not(any(loom, shuttle))))]
+
 use std::time::{Duration, Instant};
 
 use pollproof::{Connection, Error, Io, Reader};

@@ -52,10 +52,9 @@ impl World {
         queued.saturating_sub(gone + self.record().dropped)
     }
 
-    /// Consumes whole packets, reading each segment. Returns how many segments it took, and how many
-    /// were taken or there since birth.
-    pub(super) fn consume_all(&self, packet: u64) -> (u64, u64) {
-        let produced = self.produced();
+    /// Consumes whole packets of the first `produced` segments, reading each. Returns how many segments it took, and
+    /// how many were taken or there since birth.
+    pub(super) fn consume_all(&self, packet: u64, produced: u64) -> (u64, u64) {
         self.serial(|serial| {
             let whole = ((produced - serial.consumed) / packet * packet).min(self.inner.user.per_call);
             for at in serial.consumed..serial.consumed + whole {
@@ -142,6 +141,11 @@ impl Effects for World {
     }
 
     fn on_request(&self, last: bool) -> Ran {
+        // What the handler is given is there before it is looked which handler that is. (R1)
+        let offered = self.inner.user.sets.then(|| self.produced());
+        if offered.is_some() {
+            let _ = self.install_handler();
+        }
         let handler = self.serial(|serial| serial.handler);
         self.event(if handler == 1 { "request".to_owned() } else { format!("request{handler}") });
         {
@@ -158,16 +162,19 @@ impl Effects for World {
         assert_eq!(self.inner.context.with(|context| unsafe { *context }), 42);
         let ran = (self.inner.user.on_request)(self);
         if ran == Ran::Done {
-            let _ = self.consume_all(self.inner.user.packet);
+            let (took, _) = self.consume_all(self.inner.user.packet, offered.unwrap_or_else(|| self.produced()));
+            self.record().took_by_first += if handler == 1 { took } else { 0 };
         }
         self.record().in_request = false;
         ran
     }
 
-    fn install_handler(&self) {
-        if let Some(id) = self.inner.slot.take() {
+    fn install_handler(&self) -> bool {
+        let waiting = self.inner.slot.take();
+        if let Some(id) = waiting {
             self.serial(|serial| serial.handler = id);
         }
+        waiting.is_some()
     }
 
     fn input_empty(&self) -> bool {

@@ -72,6 +72,8 @@ struct Record {
     flushed: u64,
     dropped: u64,
     last_told: u32,
+    /// Segments that the OnRequest consumed that was there first.
+    took_by_first: u64,
     /// The call of OnRequest that is under way was told so.
     last: bool,
     notes: Vec<String>,

@@ -39,6 +39,12 @@ impl World {
         World { who: self.who, ..other }
     }
 
+    /// Another connection's owner is about to wait for this one's output, and then looks whether it must. Nobody comes
+    /// to be relieved. Whether somebody would say so.
+    pub fn awaits_drain(&self) -> bool {
+        output::await_drain(self)
+    }
+
     /// Ends the output. Answers whether that was taken.
     pub fn end_output(&self) -> Result<(), Refused> {
         output::end(self)

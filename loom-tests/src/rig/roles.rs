@@ -211,6 +211,7 @@ impl World {
 
     /// Sets or replaces OnRequest.
     pub fn set_handler(&self, id: u32) {
+        assert!(self.inner.user.sets, "the user says so");
         let _ = self.inner.slot.put(id);
         lifecycle::handler_set(self);
     }

@@ -54,6 +54,8 @@ pub struct User {
     pub keeps_open: bool,
     /// Whether the user ends the output.
     pub ends: bool,
+    /// Whether OnRequest is set or replaced.
+    pub sets: bool,
     /// Whether OnPrepare flushes, so that the ADD must look whether output is parked.
     pub flushes_early: bool,
     /// Inside OnPrepare.
@@ -83,6 +85,7 @@ impl Default for User {
             shares: false,
             keeps_open: false,
             ends: false,
+            sets: false,
             flushes_early: false,
             on_prepare: quiet,
             on_connect: quiet,

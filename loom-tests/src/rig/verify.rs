@@ -44,6 +44,11 @@ impl World {
         self.record().last_told
     }
 
+    /// How many segments the OnRequest consumed that was there first. Called after [`World::end`].
+    pub fn took_by_first(&self) -> u64 {
+        self.record().took_by_first
+    }
+
     /// How many segments were handled or read. Called when no other role runs.
     pub fn handled(&self) -> u64 {
         // Safety: by the caller's promise nobody else is there.

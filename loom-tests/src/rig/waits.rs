@@ -2,6 +2,7 @@
 //!
 //! A timeout is a thread of its own that expires the wait, so that the checkers put it anywhere.
 
+use pollproof::protocol::effects::Effects as _;
 use pollproof::protocol::lifecycle;
 use pollproof::protocol::output;
 use pollproof::protocol::trigger::{self, Ticket, Trigger, Wake};
@@ -18,7 +19,7 @@ impl World {
             return;
         }
         let wake = trigger::wait_readable(self, target, |trigger, ticket| self.sleep(trigger, ticket));
-        let got = self.consume_all(1);
+        let got = self.consume_all(1, self.produced());
         if wake == Wake::Ready {
             assert!(got.1 >= target, "woken for {target}, but {} are there", got.1);
         }
@@ -32,7 +33,7 @@ impl World {
             self.note(format!("reader{}:busy", self.who));
             return;
         }
-        let (took, _) = self.consume_all(1);
+        let (took, _) = self.consume_all(1, self.produced());
         self.note(format!("reader{}:{took}", self.who));
         lifecycle::release(self);
     }

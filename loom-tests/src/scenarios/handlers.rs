@@ -16,17 +16,19 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "handler-replaced-while-running",
         chapter: "Handlers",
         clauses: &["R1", "S1"],
-        sentence: "A handler that is replaced while it runs finishes its call; the next call is the new one's.",
+        sentence: "A handler that is replaced while it runs finishes its call; what comes from then on is the new one's.",
         runners: &[Inline, Spawned],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User::default());
+            let world = World::connected(setup, User { sets: true, ..User::default() });
             let setter = world.role(|w| {
                 w.set_handler(2);
                 w.data();
             });
             setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
             let before = world.end();
+            // Of the two, the setter's own came after it.
+            assert!(world.took_by_first() <= 1, "{before}");
             world.data();
             let outcome = world.end();
             assert!(outcome.contains("request2"), "{outcome}");
@@ -42,7 +44,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { handler: false, ..User::default() });
+            let world = World::connected(setup, User { handler: false, sets: true, ..User::default() });
             let setter = world.role(|w| w.set_handler(1));
             setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
             let outcome = world.end();
@@ -58,7 +60,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { handler: false, ..User::default() });
+            let world = World::connected(setup, User { handler: false, sets: true, ..User::default() });
             let poller = world.role(|w| {
                 w.data();
                 w.hup();
@@ -77,7 +79,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline, Spawned],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { handler: false, ..User::default() });
+            let world = World::connected(setup, User { handler: false, sets: true, ..User::default() });
             world.data();
             world.hup();
             assert_eq!(world.close_callbacks(), 0, "closed, and nobody attended");
@@ -96,7 +98,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { packet: 2, ..User::default() });
+            let world = World::connected(setup, User { packet: 2, sets: true, ..User::default() });
             let setter = world.role(|w| w.set_handler(2));
             setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
             let outcome = world.end();

@@ -12,6 +12,7 @@ mod half_close;
 mod handlers;
 mod linear;
 mod mask;
+mod meetings;
 mod output;
 mod panics;
 mod pressure;
@@ -47,6 +48,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     takeover::SCENARIOS,
     takeover_connection::SCENARIOS,
     together::SCENARIOS,
+    meetings::SCENARIOS,
 ];
 
 /// Every scenario, in SPEC.md's order.

@@ -93,10 +93,6 @@ pub struct Config {
     pub acts: Acts,
     /// Where it may panic.
     pub panics: Panics,
-    /// An owner that is to shut down looks whether it may before it closes the gate of reading. The code does not.
-    pub looks_first: bool,
-    /// What is known not to happen on some fair run.
-    pub known: Option<&'static str>,
     /// The guard that is left out, to see what the properties say of it.
     pub without: Option<&'static str>,
     /// Ends that must be reached.
@@ -127,8 +123,6 @@ impl Config {
             add_fails: false,
             acts: Acts::default(),
             panics: Panics::default(),
-            looks_first: false,
-            known: None,
             without: None,
             reaches: Vec::new(),
         }

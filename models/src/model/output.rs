@@ -3,7 +3,7 @@
 use pollproof::protocol::word::*;
 
 use super::op::{Flush, Op, Wake};
-use super::step::{Machine, Role, closed, closing};
+use super::step::{Machine, Role, closed, ending};
 
 impl Machine<'_> {
     pub fn output(&mut self, op: Op) -> bool {
@@ -83,7 +83,7 @@ impl Machine<'_> {
                     return true;
                 }
                 self.enter(Role::Consumer);
-                self.then(if closed(found) {
+                self.then(if ending(found) {
                     Op::EndSend { lost, only: true }
                 } else {
                     Op::BeginSend { armed: false, lost }
@@ -154,8 +154,7 @@ impl Machine<'_> {
             // Refused; the consumer lock came along, and is served.
             if mine {
                 self.then(Op::GoOnLater);
-                let ended = closed(found) || closing(found) && found & DET != 0;
-                self.then(if ended {
+                self.then(if ending(found) {
                     Op::EndSend { lost: false, only: true }
                 } else {
                     Op::BeginSend { armed: false, lost: false }
@@ -167,7 +166,7 @@ impl Machine<'_> {
         if closed(found) || found & NOWRITE != 0 {
             self.then(Op::EndFlush);
             if mine {
-                self.then(Op::EndSend { lost: false, only: true });
+                self.then(Op::EndSend { lost: false, only: false });
             }
             return;
         }

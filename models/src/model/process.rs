@@ -296,9 +296,9 @@ impl Machine<'_> {
             self.settle(at);
         } else if at & SHUTDOWN == 0 {
             self.release(Rest::Idle);
-        } else if self.c.keeps_open || self.c.looks_first && !self.whole() {
+        } else if self.c.keeps_open || self.guard("idle.half-packet-before", !self.whole()) {
             self.release(Rest::Unfinished);
-        } else if self.c.looks_first && busy(at) {
+        } else if self.guard("idle.busy-before", busy(at)) {
             self.release(Rest::Busy);
         } else {
             self.then(Op::GateInput);

@@ -201,6 +201,11 @@ impl Machine<'_> {
     }
 }
 
+/// The end may have been committed by now.
+pub(super) fn ending(word: u32) -> bool {
+    closed(word) || closing(word) && word & DET != 0
+}
+
 /// Closed by anyone, or half-closed.
 pub(super) fn closing(word: u32) -> bool {
     word & CLOSING != 0

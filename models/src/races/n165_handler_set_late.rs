@@ -92,7 +92,7 @@ fn as_published(stage: &Stage) {
 }
 
 fn as_repaired(stage: &Stage) {
-    let world = stage.connected(User { handler: false, ..User::default() });
+    let world = stage.connected(User { handler: false, sets: true, ..User::default() });
     stage.race([role("P", world.role(|w| w.data())), role("U", world.role(|w| w.set_handler(1)))]);
     let _ = world.end();
     promise("R2", world.handled() == 1, "a handler is set, data are there, and OnRequest was never called");

@@ -82,7 +82,7 @@ fn replaces(world: &World) -> Ran {
 }
 
 fn as_repaired(stage: &Stage) {
-    let world = stage.registered(User { on_connect: replaces, ..User::default() });
+    let world = stage.registered(User { sets: true, on_connect: replaces, ..User::default() });
     world.data();
     stage.race([role("T", world.role(|w| w.connect()))]);
     let _ = world.end();

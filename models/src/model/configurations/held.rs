@@ -20,7 +20,7 @@ pub(super) fn pacing() -> Vec<Config> {
             .party("poller", POLLS)
             .party("another", POLLS)
             .party("user", &[Op::Shutdown])
-            .with(|c| (c.limit, c.packet, c.known) = (1, 2, KNOWN))
+            .with(|c| (c.limit, c.packet) = (1, 2))
             .reaches(FILLED)
             .reaches(ENDS),
         Config::new("limit-before-connect", "two pollers who read ahead of OnConnect")

@@ -4,6 +4,7 @@
 //! can meet there.
 
 mod held;
+mod meetings;
 
 use pollproof::protocol::word::*;
 
@@ -28,10 +29,6 @@ const SLEEPS_W: Reach = ("a flusher sleeps", |_, s| asleep(s, |op| matches!(op, 
 const WAITED_FOR: Reach = ("a handler of another connection waits", |_, s| s.any(AWAITED));
 const TOLD: Reach = ("the peer is told the end of the output", |_, s| s.kernel.ended);
 
-/// An owner and two pollers that meet its gate can keep each other from reading for ever. No thread polls for ever
-/// beside another one in the reactor: one leads a loop, and who is deposed has at most its last event.
-const KNOWN: Option<&str> = Some("a shutdown that two pollers hold up for ever");
-
 fn asleep(s: &super::state::State, is: impl Fn(&Op) -> bool) -> bool {
     s.parties.iter().any(|party| party.stack.last().is_some_and(&is))
 }
@@ -49,7 +46,9 @@ const LEAVES: &[Op] = &[Op::PeerSends, Op::PeerSends, Op::PeerStops, Op::PeerIsG
 
 /// All of them.
 pub fn all() -> Vec<Config> {
-    [life(), ends(), output(), held::pacing(), held::relays(), held::waits()].into_iter().flatten().collect()
+    let chapters = [life(), ends(), output(), held::pacing(), held::relays(), held::waits()];
+    let meetings = [meetings::awaited(), meetings::waits(), meetings::output()];
+    chapters.into_iter().chain(meetings).flatten().collect()
 }
 
 /// The one of this name.
@@ -86,7 +85,7 @@ fn life() -> Vec<Config> {
             .party("another", POLLS)
             .party("user", &[Op::Shutdown])
             .task()
-            .with(|c| (c.connected, c.known) = (false, KNOWN))
+            .with(|c| c.connected = false)
             .reaches(ENDS)
             .reaches(DISCONNECTS),
         Config::new("panics", "callbacks that may panic, against a peer that leaves and a user who closes")
@@ -183,7 +182,6 @@ fn ends() -> Vec<Config> {
         .party("poller", POLLS)
         .party("another", POLLS)
         .party("user", &[Op::Shutdown])
-        .with(|c| c.known = KNOWN)
         .reaches(SHUT_DOWN)
         .reaches(ENDS),
         Config::new("takeover", "two pollers that share an epoll, against a peer that leaves and a user who closes")
