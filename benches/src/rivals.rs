@@ -32,8 +32,8 @@ const fn small(name: &'static str, arguments: &'static [&'static str], threads: 
 pub static RIVALS: &[Rival] = &[
     rival("bare", &["bare"], 1),
     rival("bare again", &["bare"], 1),
-    rival("pollproof", &["pollproof", "--takeover", "0"], 1),
-    rival("pollproof, watched", &["pollproof"], 1),
+    rival("pollproof", &["pollproof"], 1),
+    rival("pollproof, alone", &["pollproof", "--takeover", "0"], 1),
     rival("mio", &["mio"], 1),
     rival("tokio, current-thread", &["tokio"], 1),
     small("tokio, current-thread, 16 KiB", &["tokio", "--buffer", "16384"], 1),

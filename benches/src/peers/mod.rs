@@ -48,7 +48,7 @@ pub struct Options {
     #[arg(long, default_value_t = 64 * 1024)]
     pub buffer: usize,
     /// Seconds after which a polling thread whose handler does not come back is replaced, where the program does that;
-    /// its own choice if this does not say. The thread that watches looks at the clock as often.
+    /// its own choice if this does not say, never if it is 0. The thread that watches looks at the clock as often.
     #[arg(long)]
     pub takeover: Option<u64>,
 }

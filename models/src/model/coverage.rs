@@ -8,7 +8,7 @@
 
 use pollproof::protocol::word::*;
 
-use super::step::{at_rest, busy, closed, closing, held, output_left, sending};
+use super::step::{at_rest, busy, closed, closing, ending, held, output_left, sending};
 
 type Question = (&'static str, fn(u32) -> bool);
 
@@ -119,7 +119,7 @@ const ASKS: &[Asks] = &[
             OTHERS,
         ],
     ),
-    asks("retake_send", &[], &[OUTPUT, CLOSED]),
+    asks("retake_send", &[], &[OUTPUT, ("ending", ending)]),
     asks("end_flush", &[("last one out", |w| last_one_out(w, FLUSHING))], &[]),
     asks("want_interest", &[MASK], &[]),
     asks("begin_interest", &[("off limits", |w| w & (USER | PEER | DET) != 0), ("MASKED", |w| w & MASKED != 0)], &[]),

@@ -29,6 +29,10 @@ impl Machine<'_> {
                 self.s.kernel.registered = true;
                 self.s.kernel.mask = (true, false, false);
                 self.s.ghost.adds += 1;
+                // Output that OnPrepare left parked could not say so before.
+                if self.s.word & ARMED != 0 {
+                    self.then(Op::WantInterest);
+                }
             }
             Op::ClaimOnly => _ = self.set("claim_detach", DET),
             Op::Connect => {

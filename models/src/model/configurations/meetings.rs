@@ -8,12 +8,11 @@ pub(super) fn awaited() -> Vec<Config> {
     let goes_on = Acts { relieved: &[FLUSH], ..Acts::default() };
     vec![
         Config::new("awaited-by-two", "output in parts that its flusher and another connection's handler wait for")
-            .party("flusher", &[FLUSH_AND_WAIT])
+            .party("flusher", &[Op::BeginFlush { bytes: 3, kind: Flush::Wait }])
             .party("other", &[Op::AwaitDrain])
-            .party("peer", &[TAKES, TAKES])
+            .party("peer", &[TAKES, TAKES, TAKES])
             .party("poller", POLLS)
             .party("another", POLLS)
-            .with(|c| c.high = 1)
             .reaches(WAITED_FOR)
             .reaches(SENT),
         Config::new("awaited-and-kept", "the same of a half-closed connection, whose user ends the output")
@@ -21,7 +20,7 @@ pub(super) fn awaited() -> Vec<Config> {
             .party("other", &[Op::AwaitDrain, END])
             .party("peer", &[Op::PeerStops, TAKES, TAKES])
             .party("poller", POLLS)
-            .with(|c| (c.high, c.keeps_open, c.ends) = (1, true, true))
+            .with(|c| (c.keeps_open, c.ends) = (true, true))
             .reaches(WAITED_FOR)
             .reaches(TOLD)
             .reaches(ENDS),
@@ -31,13 +30,13 @@ pub(super) fn awaited() -> Vec<Config> {
             .party("user", &[Op::Detach])
             .party("peer", &[TAKES])
             .party("poller", POLLS)
-            .with(|c| c.high = 1)
             .reaches(WAITED_FOR)
             .reaches(HANDED_BACK),
         Config::new("passed-on-against-eof", "bytes that are passed on, against data and the end of the peer's stream")
             .party("relay", &[FLUSH, Op::AwaitDrain, FLUSH])
             .party("peer", &[Op::PeerSends, Op::PeerStops, TAKES])
             .party("poller", POLLS)
+            .party("another", POLLS)
             .with(|c| (c.handler, c.high, c.acts) = (false, 1, goes_on))
             .reaches(WAITED_FOR)
             .reaches(SENT),
@@ -50,10 +49,10 @@ pub(super) fn waits() -> Vec<Config> {
     vec![
         Config::new("flusher-to-the-end", "a flusher that waits, against the end of the stream and a close")
             .party("flusher", &[FLUSH_ONE_AND_WAIT])
-            .party("peer", &[Op::PeerStops, TAKES])
+            .party("peer", &[Op::PeerStops])
             .party("poller", POLLS)
+            .party("another", POLLS)
             .party("user", &[Op::Close])
-            .with(|c| c.timeouts = true)
             .reaches(SLEEPS_W)
             .reaches(ENDS),
         Config::new(
@@ -63,6 +62,7 @@ pub(super) fn waits() -> Vec<Config> {
         .party("flusher", &[FLUSH_ONE_AND_WAIT])
         .party("peer", &[Op::PeerStops, TAKES, Op::PeerIsGone])
         .party("poller", POLLS)
+        .party("another", POLLS)
         .with(|c| (c.keeps_open, c.ends) = (true, true))
         .reaches(SLEEPS_W)
         .reaches(ENDS),
@@ -70,6 +70,7 @@ pub(super) fn waits() -> Vec<Config> {
             .party("flusher", &[FLUSH_AND_WAIT])
             .party("peer", &[Op::PeerSends, TAKES, Op::PeerSends])
             .party("poller", POLLS)
+            .task()
             .task()
             .with(|c| (c.room, c.panics) = (1, panics))
             .reaches(SLEEPS_W)
@@ -107,14 +108,16 @@ pub(super) fn waits() -> Vec<Config> {
             .party("reader", &[Op::Acquire { target: 1 }])
             .party("peer", &[Op::PeerStops, Op::PeerIsGone])
             .party("poller", POLLS)
+            .party("another", POLLS)
             .party("user", &[Op::Close])
             .reaches(SLEEPS_R)
             .reaches(ENDS),
-        Config::new("reader-and-detach", "a reader of a connection with a handler, and a detach")
+        Config::new("reader-and-detach", "a reader that waits, and a detach")
             .party("reader", &[Op::Acquire { target: 1 }])
             .party("peer", &[Op::PeerSends])
             .party("poller", POLLS)
             .party("user", &[Op::Detach])
+            .with(|c| c.handler = false)
             .reaches(SLEEPS_R)
             .reaches(HANDED_BACK),
     ]
@@ -141,6 +144,7 @@ pub(super) fn output() -> Vec<Config> {
             .party("acceptor", BIRTH)
             .party("peer", &[TAKES, Op::PeerStops])
             .party("poller", POLLS)
+            .party("another", POLLS)
             .with(|c| (c.connected, c.acts) = (false, early))
             .reaches(PARKED)
             .reaches(SENT),
@@ -152,6 +156,14 @@ pub(super) fn output() -> Vec<Config> {
             .with(|c| (c.connected, c.room) = (false, 1))
             .reaches(PARKED)
             .reaches(ENDS),
+        Config::new("output-during-connect-of-nobody", "the same without a handler, with room for nothing")
+            .party("acceptor", BIRTH)
+            .party("flusher", &[FLUSH])
+            .party("peer", &[Op::PeerStops, TAKES])
+            .party("poller", POLLS)
+            .party("another", POLLS)
+            .with(|c| (c.connected, c.handler) = (false, false))
+            .reaches(PARKED),
         Config::new("masked-at-shutdown", "half a packet, a flush, the end of the stream, and a shutdown")
             .party("flusher", &[FLUSH])
             .party("peer", &[Op::PeerSends, Op::PeerStops, TAKES])
@@ -161,9 +173,9 @@ pub(super) fn output() -> Vec<Config> {
             .reaches(PARKED)
             .reaches(ENDS),
         Config::new("high-water-in-part", "a handler that waits for output, a part of which goes out, up to the end")
-            .party("peer", &[Op::PeerSends, TAKES, Op::PeerStops])
+            .party("peer", &[Op::PeerSends, Op::PeerSends, TAKES, Op::PeerStops, TAKES])
             .party("poller", POLLS)
-            .party("flusher", &[FLUSH_TWO])
+            .party("another", POLLS)
             .with(|c| (c.high, c.acts) = (2, answers))
             .reaches(CHOKED),
         Config::new("takeover-with-flushes", "two pollers that share an epoll, and flushes one behind another")
@@ -171,6 +183,14 @@ pub(super) fn output() -> Vec<Config> {
             .party("peer", &[Op::PeerSends, TAKES, TAKES])
             .party("deposed", IS_DEPOSED)
             .party("successor", POLLS)
+            .with(|c| c.shares = true)
+            .reaches(MASKS)
+            .reaches(SENT),
+        Config::new("takeover-with-a-drain", "the same, and output that one of them drains while the other reads")
+            .party("flusher", &[FLUSH])
+            .party("peer", &[Op::PeerSends, TAKES, Op::PeerSends])
+            .party("poller", POLLS)
+            .party("another", POLLS)
             .with(|c| c.shares = true)
             .reaches(MASKS)
             .reaches(SENT),
