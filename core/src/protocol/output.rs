@@ -233,9 +233,10 @@ fn consume_then<E: Effects + ?Sized, R>(fx: &E, direct: bool, armed: bool, then:
 
 /// Gives back a consumer lock that came along with a try, and serves whoever met it.
 #[cold]
+#[inline(never)]
 fn give_back<E: Effects + ?Sized>(fx: &E) -> Through {
     let found = fx.word().end_send();
-    consume_more(fx, found)
+    after_send(fx, found, false).unwrap_or_else(|| consume(fx, false, false))
 }
 
 /// Goes on after a release of the consumer lock that found more to do.

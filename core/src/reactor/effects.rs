@@ -108,13 +108,8 @@ impl<O: Out> Effects for Fx<'_, O> {
         // Safety: TASK.
         trace::request(self.conn.place.id, || unsafe { self.conn.input.unread() });
         self.conn.server.counters.request(self.conn.place.home());
-        let others = self.state.view.get() == 0;
         // Safety: OnRequest is called under TASK (S1), and a replacement waits in its slot until it is over (R1).
         self.serve("on_request", last, |io| unsafe {
-            // What others have read was collected: it may have come after a handler that is not installed.
-            if others {
-                self.install_handler();
-            }
             match self.conn.request.get().get_mut() {
                 None => self.conn.service.on_request(io),
                 Some(_) => call(self.conn, io),

@@ -23,7 +23,7 @@ use crate::connection::{Conn, Connection};
 use crate::error::Error;
 use crate::handler::BoxError;
 use crate::io::{Io, Reply};
-use crate::protocol::effects::Ran;
+use crate::protocol::effects::{Effects as _, Ran};
 use crate::protocol::process;
 use crate::protocol::word::Snapshot;
 use crate::runner::Task;
@@ -225,6 +225,19 @@ impl<'a, O> Fx<'a, O> {
         unsafe { self.conn.input.own().chunks.push(view::keep(local.block.block(), 0..count)) };
     }
 
+    /// Collects what others have read. It may have come after a handler that is not installed. (R1)
+    ///
+    /// # Safety
+    ///
+    /// Under `TASK`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn collect_others(self) {
+        // Safety: by the caller's promise.
+        unsafe { self.conn.input.collect(self.conn.input.own()) };
+        let _ = self.flushing(()).install_handler();
+    }
+
     /// Runs a handler that reads and writes, and sends what it wrote, once.
     #[inline(always)]
     pub(super) fn serve(
@@ -233,14 +246,14 @@ impl<'a, O> Fx<'a, O> {
         last: bool,
         call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>,
     ) -> Ran {
-        // Safety: called under TASK, and until the handler returns nobody else on this thread comes here: the
-        // protocol looks at the input before and after, not during its call.
-        let own = unsafe { self.conn.input.own() };
         let view = self.state.view.take() as usize;
         if view == 0 {
             // Safety: TASK.
-            unsafe { self.conn.input.collect(own) };
+            unsafe { self.flushing(()).collect_others() };
         }
+        // Safety: called under TASK, and until the handler returns nobody else on this thread comes here: the
+        // protocol looks at the input before and after, not during its call.
+        let own = unsafe { self.conn.input.own() };
         if self.local.is_none() {
             writer::prepare();
         }
