@@ -145,7 +145,10 @@ impl Server {
     /// # Ok::<(), pollproof::Error>(())
     /// ```
     pub fn spawn(&self) -> Result<()> {
-        let started = self.start(None);
+        self.shut_down_if_failed(self.start(None))
+    }
+
+    fn shut_down_if_failed(&self, started: Result<()>) -> Result<()> {
         if started.is_err() {
             self.shutdown(Duration::ZERO)?;
         }
@@ -200,10 +203,7 @@ impl Server {
             }
             self.shared.threads.lead(&self.shared, lead);
         }
-        if started.is_err() {
-            self.shutdown(Duration::ZERO)?;
-            return started;
-        }
+        self.shut_down_if_failed(started)?;
         self.shared.wait_until(None, |state| state.running.is_empty());
         Ok(())
     }

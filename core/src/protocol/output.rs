@@ -231,7 +231,8 @@ fn consume_then<E: Effects + ?Sized, R>(fx: &E, direct: bool, armed: bool, then:
     then(fx, Through::default())
 }
 
-/// Gives back a consumer lock that came along with a try, and serves whoever met it.
+/// Gives back a consumer lock that came along with a try, and serves whoever met it. Not by [`consume_more`]: called from
+/// two places, that costs each request four instructions.
 #[cold]
 #[inline(never)]
 fn give_back<E: Effects + ?Sized>(fx: &E) -> Through {

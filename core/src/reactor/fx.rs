@@ -118,6 +118,19 @@ impl<'a> Fx<'a> {
             _ => process::run(self, at),
         }
     }
+
+    /// Collects what others have read. It may have come after a handler that is not installed. (R1)
+    ///
+    /// # Safety
+    ///
+    /// Under `TASK`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn collect_others(self) {
+        // Safety: by the caller's promise.
+        unsafe { self.conn.input.collect(self.conn.input.own()) };
+        let _ = self.install_handler();
+    }
 }
 
 impl<'a, O> Fx<'a, O> {
@@ -223,19 +236,6 @@ impl<'a, O> Fx<'a, O> {
         let (Some(local), count) = (self.local, self.state.view.take() as usize) else { return };
         // Safety: TASK, by the caller's promise; and no handler runs, so there is no view.
         unsafe { self.conn.input.own().chunks.push(view::keep(local.block.block(), 0..count)) };
-    }
-
-    /// Collects what others have read. It may have come after a handler that is not installed. (R1)
-    ///
-    /// # Safety
-    ///
-    /// Under `TASK`.
-    #[cold]
-    #[inline(never)]
-    unsafe fn collect_others(self) {
-        // Safety: by the caller's promise.
-        unsafe { self.conn.input.collect(self.conn.input.own()) };
-        let _ = self.flushing(()).install_handler();
     }
 
     /// Runs a handler that reads and writes, and sends what it wrote, once.

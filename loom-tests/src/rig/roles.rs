@@ -32,6 +32,18 @@ impl World {
         self.who
     }
 
+    /// A role that detaches.
+    pub fn detacher(&self) -> Role {
+        self.role(|world| world.detach())
+    }
+
+    /// A role that flushes, and waits until that is sent.
+    pub fn waiting_flusher(&self, bytes: u64) -> Role {
+        self.role(move |world| {
+            let _ = world.flush_blocking(bytes);
+        })
+    }
+
     /// A role that closes, as a user.
     pub fn closer(&self) -> Role {
         self.role(|world| {

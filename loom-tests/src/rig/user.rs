@@ -70,6 +70,13 @@ pub struct User {
     pub on_close: Act,
 }
 
+impl User {
+    /// One who keeps the connection open, and ends its output.
+    pub fn kept() -> Self {
+        Self { keeps_open: true, ends: true, output: true, ..Self::default() }
+    }
+}
+
 impl Default for User {
     fn default() -> Self {
         Self {

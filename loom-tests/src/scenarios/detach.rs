@@ -16,7 +16,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.detach())]);
+            setup.race(|| {}, vec![world.role(|w| w.data()), world.detacher()]);
             let outcome = world.end();
             assert!(outcome.contains("del 1 handed back"), "{outcome}");
             outcome
@@ -50,7 +50,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { handler: false, ..User::default() });
-            setup.race(|| {}, vec![world.role(|w| w.read_blocking(1)), world.role(|w| w.detach())]);
+            setup.race(|| {}, vec![world.role(|w| w.read_blocking(1)), world.detacher()]);
             let outcome = world.end();
             assert!(outcome.contains("handed back"), "{outcome}");
             outcome
@@ -65,7 +65,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.detach()), world.closer()]);
+            setup.race(|| {}, vec![world.detacher(), world.closer()]);
             world.end()
         },
     },
@@ -78,7 +78,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.closer(), world.closer(), world.role(|w| w.detach())]);
+            setup.race(|| {}, vec![world.closer(), world.closer(), world.detacher()]);
             let outcome = world.end();
             assert!(outcome.matches(":First").count() <= 1, "{outcome}");
             assert!(outcome.contains("del 1"), "{outcome}");
@@ -95,7 +95,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: false,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.detach()), world.role(|w| w.detach())]);
+            setup.race(|| {}, vec![world.detacher(), world.detacher()]);
             let outcome = world.end();
             assert!(outcome.contains("del 1 handed back"), "{outcome}");
             outcome
@@ -110,7 +110,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.detach()), world.hanger_up()]);
+            setup.race(|| {}, vec![world.detacher(), world.hanger_up()]);
             let outcome = world.end();
             assert!(outcome.contains("del 1"), "{outcome}");
             outcome

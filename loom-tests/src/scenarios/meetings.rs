@@ -15,21 +15,6 @@ fn ends(setup: &Setup, user: User, roles: impl FnOnce(&World) -> Vec<Role>) -> (
     (world, outcome)
 }
 
-fn waiting_flusher(world: &World, bytes: u64) -> Role {
-    world.role(move |w| {
-        let _ = w.flush_blocking(bytes);
-    })
-}
-
-/// One whose user ends its output.
-fn kept() -> User {
-    User { keeps_open: true, ends: true, output: true, ..User::default() }
-}
-
-fn detacher(world: &World) -> Role {
-    world.role(|w| w.detach())
-}
-
 /// The scenarios of this part of the chapter.
 pub const SCENARIOS: &[Scenario] = &[
     // park: WAITW, AWAITED, MOD; end_send: WAITW, AWAITED.
@@ -50,7 +35,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.peer_takes(1);
                 w.peer_takes(1);
             });
-            setup.race(|| {}, vec![waiting_flusher(&world, 3), first, rest]);
+            setup.race(|| {}, vec![world.waiting_flusher(3), first, rest]);
             let outcome = world.end();
             assert!(world.all_sent(), "{outcome}");
             outcome
@@ -65,14 +50,14 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, kept());
+            let world = World::connected(setup, User::kept());
             world.eof();
             let ender = world.role(|w| {
                 let _ = w.awaits_drain();
                 let _ = w.end_output();
                 w.poll();
             });
-            setup.race(|| {}, vec![waiting_flusher(&world, 2), ender, world.role(|w| w.peer_takes(2))]);
+            setup.race(|| {}, vec![world.waiting_flusher(2), ender, world.role(|w| w.peer_takes(2))]);
             // It is refused while another flush begins.
             let _ = world.end_output();
             let outcome = world.end();
@@ -90,7 +75,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, kept());
+            let world = World::connected(setup, User::kept());
             world.eof();
             assert!(world.flush(1).is_ok(), "it parks");
             let ender = || {
@@ -115,7 +100,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let roles = |w: &World| vec![waiting_flusher(w, 1), w.role(|w| w.eof()), w.closer()];
+            let roles = |w: &World| vec![w.waiting_flusher(1), w.role(|w| w.eof()), w.closer()];
             ends(setup, User::default(), roles).1
         },
     },
@@ -128,9 +113,9 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, kept());
+            let world = World::connected(setup, User::kept());
             world.eof();
-            setup.race(|| {}, vec![waiting_flusher(&world, 1), world.hanger_up()]);
+            setup.race(|| {}, vec![world.waiting_flusher(1), world.hanger_up()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -208,7 +193,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let waits = w.awaits_drain();
                 w.note(format!("waits:{waits}"));
             };
-            let roles = |w: &World| vec![w.role(waiter), detacher(w)];
+            let roles = |w: &World| vec![w.role(waiter), w.detacher()];
             let outcome = ends(setup, User::default(), roles).1;
             assert!(outcome.contains("handed back"), "{outcome}");
             outcome
@@ -223,7 +208,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let roles = |w: &World| vec![detacher(w), detacher(w), w.role(|w| w.data())];
+            let roles = |w: &World| vec![w.detacher(), w.detacher(), w.role(|w| w.data())];
             let outcome = ends(setup, User { output: false, ..User::default() }, roles).1;
             assert!(outcome.contains("handed back"), "{outcome}");
             outcome

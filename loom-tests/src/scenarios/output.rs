@@ -76,9 +76,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let (world, outcome) = with_room(setup, 1, |w| {
-                let flusher = w.role(|w| {
-                    let _ = w.flush_blocking(2);
-                });
+                let flusher = w.waiting_flusher(2);
                 vec![flusher, w.closer()]
             });
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -107,9 +105,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let (world, outcome) = with_room(setup, 1, |w| {
-                let flusher = w.role(|w| {
-                    let _ = w.flush_blocking(2);
-                });
+                let flusher = w.waiting_flusher(2);
                 vec![flusher, w.role(|w| w.peer_takes(1))]
             });
             assert!(world.all_sent() && outcome.contains("flush:Ready"), "{outcome}");
@@ -125,9 +121,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let (world, outcome) = with_room(setup, 0, |w| {
-                let flusher = w.role(|w| {
-                    let _ = w.flush_blocking(2);
-                });
+                let flusher = w.waiting_flusher(2);
                 let poller = w.role(|w| {
                     w.peer_takes(1);
                     w.peer_takes(1);
@@ -147,9 +141,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { room: 1, ..User::default() });
-            let flusher = world.role(|w| {
-                let _ = w.flush_blocking(2);
-            });
+            let flusher = world.waiting_flusher(2);
             let poller = world.role(|w| {
                 w.data();
                 w.peer_takes(1);
@@ -191,11 +183,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let flusher = |w: &World| {
-                w.role(|w| {
-                    let _ = w.flush_blocking(1);
-                })
-            };
+            let flusher = |w: &World| w.waiting_flusher(1);
             let (world, outcome) = with_room(setup, 0, |w| vec![flusher(w), flusher(w), w.role(|w| w.peer_takes(2))]);
             assert!(world.all_sent(), "{outcome}");
             outcome
@@ -367,9 +355,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let (world, outcome) = with_room(setup, 1, |w| {
-                let flusher = w.role(|w| {
-                    let _ = w.flush_blocking(2);
-                });
+                let flusher = w.waiting_flusher(2);
                 vec![flusher, w.hanger_up()]
             });
             assert_eq!(world.close_callbacks(), 1, "{outcome}");

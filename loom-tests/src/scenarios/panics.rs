@@ -81,9 +81,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { room: 1, on_request: panics, ..User::default() };
             against(setup, user, |w| {
-                let flusher = w.role(|w| {
-                    let _ = w.flush_blocking(2);
-                });
+                let flusher = w.waiting_flusher(2);
                 vec![flusher, w.role(|w| w.data())]
             })
         },

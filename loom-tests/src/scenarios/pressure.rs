@@ -154,9 +154,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: false,
         body: |setup| {
             let world = World::connected(setup, User { handler: false, limit: 1, room: 9, ..User::default() });
-            let flusher = world.role(|w| {
-                let _ = w.flush_blocking(1);
-            });
+            let flusher = world.waiting_flusher(1);
             setup.race(|| {}, vec![flusher, world.role(|w| w.data())]);
             world.end()
         },

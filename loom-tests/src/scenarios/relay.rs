@@ -82,11 +82,6 @@ fn noting_ender(world: &World) -> Role {
     })
 }
 
-/// One whose user ends its output.
-fn kept() -> User {
-    User { keeps_open: true, ends: true, output: true, ..User::default() }
-}
-
 /// Somebody who sends `bytes`, as the answer from elsewhere, and ends the output behind them.
 fn answers_and_ends(world: &World, bytes: u64) {
     assert!(world.flush(bytes).is_ok(), "an answer after the end of the stream is refused");
@@ -260,7 +255,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { room: 1, ..kept() });
+            let world = World::connected(setup, User { room: 1, ..User::kept() });
             let poller = world.role(|w| {
                 w.eof();
                 w.peer_takes(1);
@@ -280,7 +275,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { room: 9, ..kept() });
+            let world = World::connected(setup, User { room: 9, ..User::kept() });
             world.eof();
             setup.race(|| {}, vec![noting_ender(&world), world.closer()]);
             let outcome = world.end();
@@ -296,7 +291,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { room: 1, ..kept() });
+            let world = World::connected(setup, User { room: 1, ..User::kept() });
             let flusher = world.role(|w| {
                 let taken = w.flush(2);
                 w.note(format!("flush:{taken:?}"));
@@ -320,7 +315,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, kept());
+            let world = World::connected(setup, User::kept());
             let ender = world.role(|w| assert!(w.end_output().is_ok()));
             setup.race(|| {}, vec![ender, world.role(|w| w.eof())]);
             let outcome = world.end();
@@ -337,7 +332,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { room: 9, ..kept() });
+            let world = World::connected(setup, User { room: 9, ..User::kept() });
             let ender = world.role(|w| answers_and_ends(&w, 2));
             let shuts = world.role(|w| {
                 w.shutdown();

@@ -54,12 +54,28 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "shutdown-against-the-mask",
         chapter: "Shutdown",
         clauses: &["G2", "G3", "I1"],
-        sentence: "Shutdown that finds half a packet opens its gate again and leaves the mask to those who change it.",
+        sentence: "Shutdown that finds half a packet waits for the rest, and leaves the mask to those who change it.",
         runners: &[Inline],
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { packet: 2, output: true, ..User::default() });
             world.data();
+            let flusher = world.role(|w| {
+                let _ = w.flush(1);
+            });
+            setup.race(|| {}, vec![flusher, world.role(|w| w.eof()), world.role(|w| w.shutdown())]);
+            world.end()
+        },
+    },
+    Scenario {
+        name: "shutdown-against-output-that-parks",
+        chapter: "Shutdown",
+        clauses: &["G2", "I1"],
+        sentence: "Shutdown that finds output begun since it looked opens its gate again, and leaves the mask alone.",
+        runners: &[Inline],
+        race: true,
+        body: |setup| {
+            let world = World::connected(setup, User { output: true, ..User::default() });
             let flusher = world.role(|w| {
                 let _ = w.flush(1);
             });
