@@ -92,6 +92,8 @@ impl Plan {
             on_request: self.on_request.call(),
             on_disconnect: self.on_disconnect.call(),
             on_close: self.on_close.call(),
+            // A history may set a handler at any step.
+            sets: true,
             ..User::default()
         }
     }
