@@ -12,11 +12,15 @@ use std::sync::PoisonError;
 
 use crate::error::{Error, Result};
 use crate::runner::{Runner, Task};
-use crate::sync::{Arc, Condvar, Mutex, lock, thread};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, thread};
 
 /// How often a thread that finds no task lets others run and looks again before it sleeps: a poller's batch brings many,
 /// and each wake-up saved is a system call of the poller.
 const LOOKS: usize = 2;
+
+/// How many times a thread goes to sleep at once after it has looked again for nothing: with few connections there is
+/// nothing to wait for, and each look is a system call of its own.
+const RESTS: usize = 15;
 
 /// A pool of threads that run handlers, for handlers that are slow as a rule: one queue, oldest first, so that a
 /// connection that is always due keeps nobody out (F2). The threads end when the pool is dropped and the queue is
@@ -50,6 +54,12 @@ struct Waiting {
     closed: bool,
 }
 
+impl Waiting {
+    fn is_idle(&self) -> bool {
+        self.tasks.is_empty() && !self.closed
+    }
+}
+
 impl Queue {
     /// Wakes at most one thread, and none that is awake: a task whose wake-up is saved is found by a thread on its way.
     fn push(&self, task: Task) {
@@ -71,16 +81,29 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// The task that has waited longest; `None` when the pool was dropped and none is left.
-    fn pop(&self) -> Option<Task> {
-        let mut waiting = lock(&self.state);
+    fn look_again<'a>(&'a self, mut waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
         for _ in 0..LOOKS {
-            if !waiting.tasks.is_empty() || waiting.closed {
-                break;
-            }
             drop(waiting);
             thread::yield_now();
             waiting = lock(&self.state);
+            if !waiting.is_idle() {
+                break;
+            }
+        }
+        waiting
+    }
+
+    /// The task that has waited longest; `None` when the pool was dropped and none is left. `rests`: the thread's own, how
+    /// many times it sleeps at once.
+    fn pop(&self, rests: &mut usize) -> Option<Task> {
+        let mut waiting = lock(&self.state);
+        if waiting.is_idle() {
+            if *rests > 0 {
+                *rests -= 1;
+            } else {
+                waiting = self.look_again(waiting);
+                *rests = if waiting.is_idle() { RESTS } else { 0 };
+            }
         }
         loop {
             if let Some(task) = waiting.tasks.pop_front() {
@@ -119,7 +142,8 @@ impl Pool {
             let queue = pool.0.clone();
             let builder = thread::Builder::new().name(format!("handler {index}"));
             let run = move || {
-                while let Some(task) = queue.pop() {
+                let mut rests = 0;
+                while let Some(task) = queue.pop(&mut rests) {
                     task.run();
                 }
             };
