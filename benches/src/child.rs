@@ -4,9 +4,11 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
+use nix::time::ClockId;
 use nix::unistd::Pid;
 
 /// A binary of this package, built as this one was.
@@ -120,6 +122,16 @@ impl Server {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Processor time that it has used so far.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there any more.
+    pub fn time(&self) -> anyhow::Result<Duration> {
+        let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(self.pid() as i32))?;
+        Ok(clock.now()?.into())
     }
 
     /// A connection to it, without Nagle's delay.

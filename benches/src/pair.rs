@@ -3,10 +3,7 @@
 //! For: the ratio of what a unit of work costs the two. The machine's drift hits both alike, so that a few percent can
 //! be told apart. Not for: what the work is (`pairs`, `churn`, `cost`).
 
-use std::time::Duration;
-
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::time::ClockId;
 use nix::unistd::Pid;
 
 use serde::{Deserialize, Serialize};
@@ -63,10 +60,10 @@ impl Pair {
     ///
     /// As `work`, and when a server is not there any more.
     pub fn measure(&mut self, work: impl FnOnce(&[Server; 2]) -> anyhow::Result<[u64; 2]>) -> anyhow::Result<()> {
-        let before = [cpu(&self.servers[0])?, cpu(&self.servers[1])?];
+        let before = [self.servers[0].time()?, self.servers[1].time()?];
         let done = work(&self.servers)?;
         let cost = |at: usize| -> anyhow::Result<f64> {
-            Ok((cpu(&self.servers[at])? - before[at]).as_secs_f64() / done[at].max(1) as f64)
+            Ok((self.servers[at].time()? - before[at]).as_secs_f64() / done[at].max(1) as f64)
         };
         let (first, second) = (cost(0)?, cost(1)?);
         self.ratios.push(second / first);
@@ -81,12 +78,6 @@ impl Pair {
         let (first, _, _) = median(&mut self.first);
         Ratio { ratio, least, most, first_us: first * 1e6 }
     }
-}
-
-/// Processor time that a server has used so far.
-fn cpu(server: &Server) -> anyhow::Result<Duration> {
-    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(server.pid() as i32))?;
-    Ok(Duration::from(clock.now()?))
 }
 
 /// Keeps this thread, and what it starts from now on, on one processor.

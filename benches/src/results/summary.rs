@@ -94,6 +94,13 @@ fn columns(kept: &Kept) -> Vec<Column<'_>> {
     if let Some(report) = &kept.rates {
         let row = |server: &str| report.at(server, load(64, 1024));
         columns.push(("requests/s, 64 conn.", Box::new(move |server| Some(format!("{:.0}", row(server)?.rate)))));
+        columns.push((
+            "server busy, generator busy, %",
+            Box::new(move |server| {
+                let row = row(server)?;
+                Some(format!("{:.0} / {:.0}", row.server_busy, row.load_busy))
+            }),
+        ));
         columns.push(("p99, us", Box::new(move |server| Some(format!("{:.0}", row(server)?.p99_us)))));
     }
     columns
