@@ -23,6 +23,7 @@ mod n304_answered_and_closed;
 mod n307_unmade_context;
 mod n351_read_after_inuse;
 mod netty440_both_ends_close;
+mod own1_refused_end;
 mod tokio8056_counted_idle;
 mod w01_lost_disconnect;
 mod w02_two_adders;
@@ -97,6 +98,7 @@ pub static RACES: &[&Race] = &[
     &n351_read_after_inuse::RACE,
     &netty440_both_ends_close::RACE,
     &tokio8056_counted_idle::RACE,
+    &own1_refused_end::RACE,
 ];
 
 /// The race of that name or id.
