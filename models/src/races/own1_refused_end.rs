@@ -14,11 +14,11 @@ pub const RACE: Race = Race {
     name: "refused-end",
     title: "a refused call takes the end of the output with it",
     story: "This one was ours. Two threads end the output while a third, the consumer, is sending what was flushed. The \
-        first leaves the end to the consumer, whose lock is taken. The second tries: its try takes the consumer's lock \
-        along if that is free, and it is, for the consumer has just given it back. The second is refused, because the \
-        output has ended already, and gives the lock back. But meanwhile the consumer found that something was left for \
-        it, wanted its lock again, and found it taken: so it left the end to whoever held it. Nobody tells the peer. The \
-        abstract model found it as soon as two of its parties could end the output; every test had one. Now whoever \
+        first finds the consumer's lock taken, and closes the gate of the output: whatever comes later is refused. The \
+        consumer has sent everything and gives its lock back. Now the second tries, and its try takes that lock along; it \
+        is refused. The first announces the end of the output, finds the lock taken, and leaves the end to whoever holds \
+        it, as it should. That is the refused one, who gives the lock back without a look. Nobody tells the peer. The \
+        abstract model found it as soon as two of its parties could end the output; in every test it was one. Now whoever \
         gives that lock back looks at what it was left, refused or not.",
     seen: "never in the field: the window is two instructions wide",
     references: &[],
