@@ -13,11 +13,11 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use common::{Event, LONG, Step, client, end, telling, wait_until};
+use common::{Event, LONG, Step, client, echo, end, ping, telling, wait_until};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::sys::time::TimeValLike;
-use pollproof::Connection;
+use pollproof::{Connection, Server};
 
 /// Processor time is the process's: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -111,4 +111,20 @@ fn after_a_close_with_output_parked() {
         std::io::copy(&mut std::io::Read::take(&mut stream, 1 << 20), &mut std::io::sink()).expect("bytes");
         kept = Some(stream);
     });
+}
+
+#[test]
+fn at_the_limit_of_connections_while_a_client_waits() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let server = Server::builder().max_connections(1).on_request(echo).bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("a thread");
+    let first = client(&server);
+    let waits = client(&server);
+    wait_until("it never pauses", || server.stats().accept_pauses == 1);
+    assert_sleeps();
+    drop(first);
+    ping(&waits, b"my turn");
+    assert_sleeps();
+    drop(waits);
+    end(&server);
 }

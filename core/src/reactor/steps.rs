@@ -133,7 +133,7 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
 }
 
 /// A connection that is connected, on the poller of a server that does not run; its peer; its server.
-fn connected() -> (Connection, UnixStream, Server) {
+pub(super) fn connected() -> (Connection, UnixStream, Server) {
     let handler = |io: &mut crate::Io<'_>| {
         io.write(io.data());
         io.consume(io.data().len());
