@@ -17,7 +17,7 @@ use common::{Event, LONG, Step, client, echo, end, ping, telling, wait_until};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::sys::time::TimeValLike;
-use pollproof::{Connection, Server};
+use pollproof::{Connection, Io, Server};
 
 /// Processor time is the process's: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -126,5 +126,22 @@ fn at_the_limit_of_connections_while_a_client_waits() {
     ping(&waits, b"my turn");
     assert_sleeps();
     drop(waits);
+    end(&server);
+}
+
+/// SPEC: F2.
+#[test]
+fn after_sections_that_gave_others_their_turn() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let crumbs = |io: &mut Io<'_>| {
+        io.write(&io.data()[..1]);
+        io.consume(1);
+    };
+    let server = Server::builder().budget(1).on_request(crumbs).bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("a thread");
+    let stream = client(&server);
+    ping(&stream, &common::pattern(1000, 1));
+    assert_sleeps();
+    drop(stream);
     end(&server);
 }
