@@ -145,3 +145,23 @@ fn after_sections_that_gave_others_their_turn() {
     drop(stream);
     end(&server);
 }
+
+/// SPEC: T1. Its thread goes on polling for itself.
+#[test]
+fn while_a_handler_that_nobody_stands_in_for_waits() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let server = Server::builder().takeover(None).on_request(|io: &mut Io<'_>| {
+        io.reader().skip(2).expect("the rest comes");
+        io.write(b"both");
+    });
+    let server = server.bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("a thread");
+    let mut stream = client(&server);
+    stream.write_all(b"1").expect("a write");
+    assert_sleeps();
+    stream.write_all(b"2").expect("a write");
+    let mut answer = [0; 4];
+    std::io::Read::read_exact(&mut stream, &mut answer).expect("an answer");
+    drop(stream);
+    end(&server);
+}
