@@ -146,3 +146,31 @@ macro_rules! flow_settings {
     };
 }
 pub(crate) use flow_settings;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn impossible_limits_are_refused_by_name() {
+        let refused = |change: fn(&mut Flow)| {
+            let mut flow = Flow::default();
+            change(&mut flow);
+            match flow.check() {
+                Err(Error::Setting { setting, .. }) => Some(setting),
+                other => {
+                    assert!(other.is_ok(), "{other:?}");
+                    None
+                }
+            }
+        };
+        assert_eq!(refused(|_| ()), None);
+        assert_eq!(refused(|flow| (flow.low_water, flow.high_water) = (2, 1)), Some("water_marks"));
+        assert_eq!(refused(|flow| (flow.low_water, flow.high_water) = (0, 0)), Some("water_marks"));
+        assert_eq!(refused(|flow| (flow.low_water, flow.high_water) = (1, 1)), None);
+        assert_eq!(refused(|flow| flow.read_ahead = 0), Some("read_ahead"));
+        assert_eq!(refused(|flow| flow.budget = 0), Some("budget"));
+        assert_eq!(refused(|flow| (flow.read_ahead, flow.budget) = (1, 1)), None);
+    }
+}

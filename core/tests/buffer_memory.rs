@@ -131,6 +131,9 @@ fn looking_again_copies_nothing() {
     assert!(chunks.peek(10 * LARGE).is_some());
     let (_, memory) = used(|| (0..10 * LARGE).for_each(|n| assert!(chunks.peek(n).is_some())));
     assert_eq!(memory, NOTHING);
+    let all = chunks.all().len();
+    let (_, memory) = used(|| assert_eq!(chunks.all().len(), all));
+    assert_eq!(memory, NOTHING);
 }
 
 #[test]

@@ -11,12 +11,14 @@ mod common;
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use common::dialing::{Client, Telling, alone, dialer, fds, over, unix_path};
 use common::{Connecting, LONG, echo, end, ping, to_end};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::pthread::{pthread_kill, pthread_self};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::socket::{Backlog, getsockopt, listen, sockopt};
 use pollproof::{BoxError, Connection, Detached, Dialer, Error, Handler, Io, Server};
 
@@ -153,6 +155,34 @@ fn a_dial_that_nobody_answers_times_out_and_leaves_nothing() {
     listen(&unix, Backlog::new(0).expect("a length")).expect("a shorter queue");
     let _first = UnixStream::connect(&path).expect("a connection");
     times_out(&dialer, &format!("unix:{}", path.display()));
+    std::fs::remove_file(&path).expect("its removal");
+    over(&dialer);
+}
+
+/// A signal ends a connect(2) that waits, and it waits on.
+#[test]
+fn a_dial_that_signals_interrupt_takes_its_time() {
+    extern "C" fn nothing(_: i32) {}
+    let _alone = alone();
+    // Safety: the handler does nothing.
+    unsafe { signal(Signal::SIGUSR1, SigHandler::Handler(nothing)) }.expect("a handler");
+    let dialer = dialer();
+    let path = unix_path("interrupted");
+    let unix = UnixListener::bind(&path).expect("a path");
+    listen(&unix, Backlog::new(0).expect("a length")).expect("a shorter queue");
+    let _first = UnixStream::connect(&path).expect("a connection");
+    let dialing = pthread_self();
+    std::thread::scope(|scope| {
+        let (over, goes_on) = channel::<()>();
+        let every = Duration::from_millis(1);
+        scope.spawn(move || {
+            while goes_on.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                pthread_kill(dialing, Signal::SIGUSR1).expect("the thread is there");
+            }
+        });
+        times_out(&dialer, &format!("unix:{}", path.display()));
+        drop(over);
+    });
     std::fs::remove_file(&path).expect("its removal");
     over(&dialer);
 }

@@ -13,11 +13,11 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use common::{Event, LONG, Step, client, end, telling, wait_until};
+use common::{Event, LONG, Step, client, echo, end, ping, telling, wait_until};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::sys::time::TimeValLike;
-use pollproof::Connection;
+use pollproof::{Connection, Io, Server};
 
 /// Processor time is the process's: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -111,4 +111,57 @@ fn after_a_close_with_output_parked() {
         std::io::copy(&mut std::io::Read::take(&mut stream, 1 << 20), &mut std::io::sink()).expect("bytes");
         kept = Some(stream);
     });
+}
+
+#[test]
+fn at_the_limit_of_connections_while_a_client_waits() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let server = Server::builder().max_connections(1).on_request(echo).bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("a thread");
+    let first = client(&server);
+    let waits = client(&server);
+    wait_until("it never pauses", || server.stats().accept_pauses == 1);
+    assert_sleeps();
+    drop(first);
+    ping(&waits, b"my turn");
+    assert_sleeps();
+    drop(waits);
+    end(&server);
+}
+
+/// SPEC: F2.
+#[test]
+fn after_sections_that_gave_others_their_turn() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let crumbs = |io: &mut Io<'_>| {
+        io.write(&io.data()[..1]);
+        io.consume(1);
+    };
+    let server = Server::builder().budget(1).on_request(crumbs).bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("a thread");
+    let stream = client(&server);
+    ping(&stream, &common::pattern(1000, 1));
+    assert_sleeps();
+    drop(stream);
+    end(&server);
+}
+
+/// SPEC: T1. Its thread goes on polling for itself.
+#[test]
+fn while_a_handler_that_nobody_stands_in_for_waits() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let server = Server::builder().takeover(None).on_request(|io: &mut Io<'_>| {
+        io.reader().skip(2).expect("the rest comes");
+        io.write(b"both");
+    });
+    let server = server.bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("a thread");
+    let mut stream = client(&server);
+    stream.write_all(b"1").expect("a write");
+    assert_sleeps();
+    stream.write_all(b"2").expect("a write");
+    let mut answer = [0; 4];
+    std::io::Read::read_exact(&mut stream, &mut answer).expect("an answer");
+    drop(stream);
+    end(&server);
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use common::example::{Example, assert_clean};
 use common::{Connecting, LONG, client, echo, end, ping, wait_until};
 use nix::sys::socket::{getsockopt, sockopt};
-use pollproof::{Balance, BoxError, Builder, Connection, Detached, Error, Handler, Io, Server};
+use pollproof::{Balance, BoxError, Builder, Connection, Detached, Error, Handler, Io, Pool, Server};
 
 const LOCAL: &str = "127.0.0.1:0";
 
@@ -248,6 +248,28 @@ fn connections_go_anywhere_at_random() {
     assert_eq!(pollers.iter().collect::<HashSet<_>>().len(), 3, "{pollers:?}");
     assert!(pollers.windows(3).any(|three| three.iter().collect::<HashSet<_>>().len() < 3), "{pollers:?}");
     end(&server.0);
+}
+
+#[test]
+fn with_a_pool_handlers_run_on_its_threads() {
+    let (sender, names) = channel();
+    let handler = move |io: &mut Io<'_>| {
+        let name = std::thread::current().name().map(str::to_owned);
+        sender.send(name.unwrap_or_default()).expect("the test waits");
+        echo(io);
+    };
+    let server = Server::builder().runner(Pool::new(2).expect("threads")).on_request(handler);
+    let server = server.bind(LOCAL).expect("a port");
+    server.spawn().expect("a thread");
+    let mut stream = client(&server);
+    // The first may come along with OnConnect.
+    for _ in 0..5 {
+        ping(&mut stream, b"request");
+        let name = names.recv_timeout(LONG).expect("its name");
+        assert!(name.starts_with("handler "), "it ran on {name}");
+    }
+    drop(stream);
+    end(&server);
 }
 
 #[test]

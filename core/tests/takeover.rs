@@ -162,6 +162,20 @@ fn others_are_served_while_a_handler_is_held_up() {
     end(&bench.server);
 }
 
+/// A watchdog that has seen nothing move for a second looks again when something does.
+#[test]
+fn others_are_served_after_a_quiet_time_too() {
+    let bench = Bench::plain();
+    let mut other = bench.client();
+    ping(&mut other, b"before");
+    std::thread::sleep(Duration::from_millis(1_500));
+    let (stream, entered) = bench.blocked();
+    ping(&mut other, b"meanwhile");
+    assert!(bench.takeovers() >= 1);
+    drop((entered, stream, other));
+    end(&bench.server);
+}
+
 #[test]
 fn without_takeover_they_wait() {
     let bench = Bench::new(None, false, |builder| builder.takeover(None));

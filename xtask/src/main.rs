@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod cargo_mutants;
 mod choose;
 mod deep;
 mod mutate;
@@ -81,6 +82,14 @@ enum Command {
         #[arg(requires = "all")]
         names: Vec<String>,
     },
+    /// cargo-mutants on the buffers, the reactor, and what is around it: some test must fail with each of its mutants.
+    /// `cargo install cargo-mutants` first.
+    CargoMutants {
+        group: cargo_mutants::Group,
+        /// Arguments of cargo-mutants, for example `--shard 0/8`.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
 }
 
 #[derive(Args)]
@@ -128,6 +137,7 @@ fn main() -> ExitCode {
         }
         Command::Mutate { all: true, seconds, names } => mutate::all(&names, seconds),
         Command::Mutate { .. } => mutate::quick(),
+        Command::CargoMutants { group, arguments } => cargo_mutants::run(group, &arguments),
     };
     match good {
         Ok(true) => ExitCode::SUCCESS,

@@ -401,6 +401,7 @@ mod tests {
             assert_eq!(output.queue.with(super::Chunks::len), TURN);
             assert_eq!(output.backlog(), 3 * TURN as u64);
             assert_eq!(output.free().len(), 3 * TURN);
+            assert_eq!(output.backlog(), 0, "what was dropped is not on its way");
         }
     }
 }

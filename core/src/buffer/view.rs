@@ -183,7 +183,7 @@ pub(crate) fn keep(block: &mut ReadBlock, range: Range<usize>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::OwnBlock;
+    use super::{OwnBlock, keep};
 
     fn filled(bytes: &[u8]) -> OwnBlock {
         let own = OwnBlock::new();
@@ -225,6 +225,17 @@ mod tests {
         // Safety: there is no view any more.
         unsafe { own.block().spare()[..13].fill(0) };
         assert_eq!((&one[..], &two[..], &three[..]), (&b"one "[..], &b"two "[..], &b"three"[..]));
+    }
+
+    /// An idle connection with half a packet is not to hold a block.
+    #[test]
+    fn little_is_copied_and_much_keeps_its_block() {
+        let own = filled(b"");
+        // Safety: there is no view.
+        let block = unsafe { own.block() };
+        let lies = block.bytes().as_ptr_range();
+        assert!(!lies.contains(&keep(block, 0..8 << 10).as_ptr()));
+        assert!(lies.contains(&keep(block, 0..16 << 10).as_ptr()));
     }
 
     #[test]

@@ -306,13 +306,17 @@ fn drop_event(poller: &Poller, handles: &mut Handles, token: u64, ready: Ready, 
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Read as _, Write as _};
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
+    use super::super::steps::connected;
+    use super::super::sys::Interest;
     use super::*;
     use crate::addr::Addr;
     use crate::buffer::block::SIZE;
     use crate::handler::{Factory, OnRequest};
+    use crate::protocol::takeover::Crew;
     use crate::sync::Mutex;
     use crate::{Io, Server};
 
@@ -350,6 +354,36 @@ mod tests {
             assert_eq!(crate::sync::lock(&peer).1, turn * (TURN + 1), "calls after {turn} events");
             assert_eq!(conn.conn().input.produced(), (turn * (TURN + 1) * SIZE) as u64);
         }
+        conn.close();
+    }
+
+    #[test]
+    fn an_event_for_a_registration_that_is_over_is_dropped_and_counted() {
+        let (conn, _peer, server) = connected();
+        let (poller, token) = (conn.conn().poller(), conn.conn().token);
+        conn.close();
+        let (other, mut peer) = UnixStream::pair().expect("a pair");
+        let other = OwnedFd::from(other);
+        poller.add(&other, Interest::READABLE, token.0).expect("epoll");
+        peer.write_all(b"x").expect("a write");
+        let lead = Crew::new(1, 1).lead_of(0);
+        assert_eq!(round(server.shared(), poller, &lead, &mut Desk::new(), Some(Duration::ZERO)), Some(0));
+        assert_eq!(server.stats().stale_events, 1);
+    }
+
+    /// SPEC: K6. On a masked fd the event comes once.
+    #[test]
+    fn a_deposed_thread_sends_what_an_event_in_hand_says_there_is_room_for() {
+        let (conn, mut peer, _server) = connected();
+        let poller = conn.conn().poller();
+        conn.send(&vec![1; 4 << 20]).expect("queued");
+        let before = conn.bytes_sent();
+        peer.read_exact(&mut vec![0; before as usize]).expect("what the socket took");
+        let mut events = Events::new(4);
+        poller.wait(&mut events, Some(Duration::ZERO)).expect("epoll");
+        let (token, ready) = events.batch().next().expect("there is room");
+        drop_event(poller, &mut Handles::new(), token, ready, &Local::new());
+        assert!(conn.bytes_sent() > before);
         conn.close();
     }
 }

@@ -14,6 +14,7 @@ use super::registration::Handles;
 use crate::Server;
 use crate::addr::Addr;
 use crate::connection::{Connection, Detached};
+use crate::error::Error;
 use crate::handler::{Factory, OnRequest};
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
 use crate::protocol::lifecycle::{self, Reading};
@@ -133,7 +134,7 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
 }
 
 /// A connection that is connected, on the poller of a server that does not run; its peer; its server.
-fn connected() -> (Connection, UnixStream, Server) {
+pub(super) fn connected() -> (Connection, UnixStream, Server) {
     let handler = |io: &mut crate::Io<'_>| {
         io.write(io.data());
         io.consume(io.data().len());
@@ -250,4 +251,13 @@ fn a_polling_thread_gives_the_handle_of_a_connection_back_that_is_over() {
     poller.give_back(&mut handles);
     assert!(!poller.asks());
     assert!(poller.registry.find(&mut handles, token).is_none());
+}
+
+/// SPEC: E2. The poller has not seen the peer's end.
+#[test]
+fn a_send_that_the_kernel_refuses_says_so() {
+    let (conn, peer, _server) = connected();
+    drop(peer);
+    assert!(matches!(conn.send(b"event"), Err(Error::Closed { call: "send", .. })));
+    conn.close();
 }

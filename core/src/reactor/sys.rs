@@ -33,6 +33,8 @@ use crate::options::{ListenOptions, SocketOptions};
 
 #[cfg(sim)]
 pub mod sim;
+#[cfg(test)]
+mod tests;
 
 /// The kernel that the reactor runs on.
 #[cfg(not(sim))]

@@ -329,5 +329,7 @@ mod tests {
         assert_eq!(server.stats().takeovers, 1);
         let ended = server.shutdown(Duration::from_secs(20)).expect("a shutdown");
         assert_eq!((ended.cut, ended.left), (0, 0));
+        let threads = &server.shared().threads;
+        assert_eq!((threads.alive(), lock(&threads.handles).len()), (0, 0), "every thread has ended and was joined");
     }
 }

@@ -18,10 +18,8 @@ pub fn binary(name: &str) -> PathBuf {
     let profile = deps.ancestors().nth(2).expect("target/profile/deps/test").to_owned();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--package", "pollproof", "--example", name, "--target-dir"]);
-    cargo.arg(profile.parent().expect("target"));
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
+    cargo.arg(profile.parent().expect("target")).arg("--profile");
+    cargo.arg(profile.file_name().filter(|name| *name != "debug").unwrap_or("dev".as_ref()));
     assert!(cargo.status().expect("cargo").success(), "the example {name} does not build");
     profile.join("examples").join(name)
 }

@@ -1,0 +1,72 @@
+//! `cargo xtask cargo-mutants GROUP`: cargo-mutants on the code whose mutants no scenario knows.
+//!
+//! All tests would take half a minute for each mutant; here is which files go with which tests. Not here: what is left
+//! alone, and why (`.cargo/mutants.toml`), and the mutants of the protocol (`mutate`).
+
+use std::process::Stdio;
+
+use loom_tests::driver::plain_cargo;
+
+/// Files, and the tests that tell whether these are as they should be.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Group {
+    /// The buffers with one owner, and the link: compared with plain vectors, and counted at the allocator.
+    Buffers,
+    /// The reactor, and the buffers that it holds: over sockets.
+    Reactor,
+    /// Addresses, options, opening sockets, waits and the pool: over sockets.
+    Around,
+}
+
+impl Group {
+    fn files(self) -> &'static str {
+        match self {
+            Group::Buffers => "core/src/buffer/{block,chunks,gather,link}.rs",
+            Group::Reactor => "core/src/{reactor/*,buffer/input,buffer/output,buffer/view}.rs",
+            Group::Around => "core/src/{addr,balance,flow,options,pool,socket,waiting}.rs",
+        }
+    }
+
+    fn packages(self) -> &'static str {
+        match self {
+            Group::Buffers => "pollproof,pollproof-proptest",
+            Group::Reactor | Group::Around => "pollproof",
+        }
+    }
+
+    /// Which tests are built and run, in cargo's words.
+    fn tests(self) -> &'static [&'static str] {
+        match self {
+            Group::Buffers => &["--test=buffer", "--test=buffer_memory", "--test=chunks"],
+            Group::Reactor | Group::Around => &[
+                "--lib",
+                "--test=behaviours",
+                "--test=choked",
+                "--test=dial",
+                "--test=dialer",
+                "--test=endings",
+                "--test=idle",
+                "--test=options",
+                "--test=outside",
+                "--test=relay",
+                "--test=requests",
+                "--test=run",
+                "--test=shutdown",
+                "--test=takeover",
+            ],
+        }
+    }
+}
+
+/// Tries each mutant of `group`, with `more` arguments of cargo-mutants. Whether none survived.
+pub fn run(group: Group, more: &[String]) -> anyhow::Result<bool> {
+    let mut cargo = plain_cargo();
+    // A failure is all that is wanted: not the smallest history, nor a file to try it from again.
+    cargo.env("PROPTEST_MAX_SHRINK_ITERS", "0").env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
+    cargo.args(["mutants", "--package", "pollproof", "--file", group.files(), "--test-package", group.packages()]);
+    // Arguments of cargo, so that nothing else is built for each mutant either.
+    cargo.args(group.tests().iter().map(|test| format!("--cargo-arg={test}")));
+    // Most of these tests wait, most of the time.
+    cargo.args(more).args(["--", "--", "--test-threads=16"]);
+    Ok(cargo.stdin(Stdio::null()).status()?.success())
+}
