@@ -3,8 +3,9 @@
 //! All tests would take half a minute for each mutant; here is which files go with which tests. Not here: what is left
 //! alone, and why (`.cargo/mutants.toml`), and the mutants of the protocol (`mutate`).
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
+use anyhow::ensure;
 use loom_tests::driver::plain_cargo;
 
 /// Files, and the tests that tell whether these are as they should be.
@@ -27,10 +28,10 @@ impl Group {
         }
     }
 
-    fn packages(self) -> &'static str {
+    fn packages(self) -> &'static [&'static str] {
         match self {
-            Group::Buffers => "pollproof,pollproof-proptest",
-            Group::Reactor | Group::Around => "pollproof",
+            Group::Buffers => &["pollproof", "pollproof-proptest"],
+            Group::Reactor | Group::Around => &["pollproof"],
         }
     }
 
@@ -58,15 +59,31 @@ impl Group {
     }
 }
 
+/// After so many seconds, as cargo-mutants takes them, a mutant has made a test hang. Unmutated, they take a tenth.
+const TIMEOUT: &str = "30";
+
 /// Tries each mutant of `group`, with `more` arguments of cargo-mutants. Whether none survived.
 pub fn run(group: Group, more: &[String]) -> anyhow::Result<bool> {
+    // cargo-mutants builds the unmutated tests of the mutated package alone; so they are run here.
+    let mut unmutated = cargo();
+    unmutated.args(["test", "--quiet", "--profile=mutants"]).args(group.tests());
+    unmutated.args(group.packages().iter().flat_map(|package| ["--package", package]));
+    ensure!(unmutated.status()?.success(), "a test fails without any mutant");
+
+    let mut mutants = cargo();
+    let packages = group.packages().join(",");
+    mutants.args(["mutants", "--package=pollproof", "--file", group.files(), "--test-package", &packages]);
+    mutants.args(["--baseline=skip", "--timeout", TIMEOUT]);
+    // Arguments of cargo, so that nothing else is built for each mutant either.
+    mutants.args(group.tests().iter().map(|test| format!("--cargo-arg={test}")));
+    // Most of these tests wait, most of the time.
+    mutants.args(more).args(["--", "--", "--test-threads=16"]);
+    Ok(mutants.status()?.success())
+}
+
+fn cargo() -> Command {
     let mut cargo = plain_cargo();
     // A failure is all that is wanted: not the smallest history, nor a file to try it from again.
-    cargo.env("PROPTEST_MAX_SHRINK_ITERS", "0").env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
-    cargo.args(["mutants", "--package", "pollproof", "--file", group.files(), "--test-package", group.packages()]);
-    // Arguments of cargo, so that nothing else is built for each mutant either.
-    cargo.args(group.tests().iter().map(|test| format!("--cargo-arg={test}")));
-    // Most of these tests wait, most of the time.
-    cargo.args(more).args(["--", "--", "--test-threads=16"]);
-    Ok(cargo.stdin(Stdio::null()).status()?.success())
+    cargo.env("PROPTEST_MAX_SHRINK_ITERS", "0").env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").stdin(Stdio::null());
+    cargo
 }
