@@ -75,6 +75,21 @@ fn used<R>(act: impl FnOnce() -> R) -> (R, Used) {
     (result, used)
 }
 
+/// What is appended costs its length if it is little, and a run of its own if it is much.
+#[test]
+fn little_is_copied_and_much_is_taken_over_when_queues_are_joined() {
+    let queue = |len| {
+        let mut chunks = Chunks::new();
+        chunks.push_copy(&vec![1; len]);
+        chunks
+    };
+    for (len, runs) in [(LARGE - 1, 1), (LARGE, 2), (2 * LARGE, 2)] {
+        let (mut first, mut second) = (queue(10), queue(len));
+        first.append(&mut second);
+        assert_eq!((first.len(), first.runs().count()), (10 + len, runs), "{len} bytes");
+    }
+}
+
 /// Behaviour of a blocked `next(1 MiB)`: it looks again after each KiB. SPEC: B3, memory.
 #[test]
 fn a_mebibyte_in_kibibytes_stays_below_four() {
