@@ -181,6 +181,25 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reactor::steps::{connected, joined};
+
+    /// So that each costs the lock once.
+    #[test]
+    fn each_connection_has_a_place_of_its_own_until_it_is_over() {
+        let (one, _peer, server) = connected();
+        let (two, _peer) = joined(&server, |_| ());
+        let registry = &one.conn().poller().registry;
+        let mut handles = Handles::new();
+        for conn in [&one, &two] {
+            assert!(registry.find(&mut handles, conn.conn().token).is_some());
+        }
+        let kept = |handles: &Handles| handles.places.iter().flatten().count();
+        assert_eq!(kept(&handles), 2);
+        two.close();
+        registry.give_back(&mut handles);
+        assert_eq!(kept(&handles), 1);
+        one.close();
+    }
 
     #[test]
     fn an_old_generation_names_nothing() {

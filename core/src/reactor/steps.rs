@@ -11,7 +11,6 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::fx::{Fx, Local, State};
 use super::registration::Handles;
-use crate::Server;
 use crate::addr::Addr;
 use crate::connection::{Connection, Detached};
 use crate::error::Error;
@@ -24,6 +23,7 @@ use crate::protocol::transitions::Word;
 use crate::protocol::trigger::Trigger;
 use crate::protocol::word::Snapshot;
 use crate::sync::Arc;
+use crate::{Io, Server};
 
 /// The poller's effects, with something that others do just after its read.
 struct Meanwhile<'a, F>(Fx<'a>, F);
@@ -135,19 +135,27 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
 
 /// A connection that is connected, on the poller of a server that does not run; its peer; its server.
 pub(super) fn connected() -> (Connection, UnixStream, Server) {
-    let handler = |io: &mut crate::Io<'_>| {
+    let handler = |io: &mut Io<'_>| {
         io.write(io.data());
         io.consume(io.data().len());
     };
     let server = Server::builder().on_request(handler).bind("127.0.0.1:0").expect("a port");
+    let (conn, peer) = joined(&server, handler);
+    (conn, peer, server)
+}
+
+/// One more connection of `server`, which does not run; its peer.
+pub(super) fn joined<H: Fn(&mut Io<'_>) + Send + Sync + 'static>(
+    server: &Server,
+    handler: H,
+) -> (Connection, UnixStream) {
     let (ours, peer) = UnixStream::pair().expect("a pair");
     ours.set_nonblocking(true).expect("non-blocking");
-    let shared = server.shared();
     let service = Arc::new(OnRequest(handler)).make();
-    let conn = shared.dialed(ours.into(), Addr::Unnamed, service).expect("no shutdown");
+    let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).expect("no shutdown");
     assert!(lifecycle::register(&Fx::new(&conn, &State::new())));
     lifecycle::connect(&Fx::new(&conn, &State::new()));
-    (conn, peer, server)
+    (conn, peer)
 }
 
 fn detach(conn: &Connection) -> Receiver<Detached> {

@@ -2,7 +2,7 @@
 //!
 //! Not here: calls without which no request is answered.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -50,4 +50,17 @@ fn a_doze_ends_with_an_event_of_any_epoll_and_leaves_it_there() {
         NixSys.clear(wake).expect("it is read");
         assert_eq!(doze(Duration::ZERO), Ok(false));
     }
+}
+
+/// Whoever polls the fd must see that it hung up, and the peer that nothing will come.
+#[test]
+fn what_is_shut_down_hangs_up_at_both_ends() {
+    let (ours, mut peer) = UnixStream::pair().expect("a pair");
+    let ours = ours.into();
+    NixSys.end_output(&ours).expect("it is open");
+    assert_eq!(peer.read(&mut [0]).expect("an end"), 0);
+    assert_eq!(NixSys.wait_readable(&ours, Duration::ZERO), Ok(false), "only one direction has ended");
+    NixSys.shutdown(&ours).expect("it is open");
+    assert_eq!(NixSys.wait_readable(&ours, Duration::ZERO), Ok(true));
+    assert!(peer.write(b"x").is_err());
 }

@@ -1,0 +1,110 @@
+//! A round of a loop, step by step, without a thread of its own: whose turn it is, and what a deposed thread leaves.
+//!
+//! Not here: what a request is answered with, over sockets (`core/tests/`).
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use super::*;
+use crate::addr::Addr;
+use crate::buffer::block::SIZE;
+use crate::handler::{Factory, OnRequest};
+use crate::protocol::takeover::Crew;
+use crate::reactor::steps::{connected, joined};
+use crate::reactor::sys::Interest;
+use crate::sync::Mutex;
+use crate::{Io, Server};
+
+/// SPEC: F1. The handler is the peer too: whatever it has consumed is there again.
+#[test]
+fn a_peer_that_never_stops_sending_has_one_turn_at_a_time() {
+    let (ours, peer) = UnixStream::pair().expect("a pair");
+    for end in [&ours, &peer] {
+        end.set_nonblocking(true).expect("non-blocking");
+    }
+    let refill = move |peer: &mut UnixStream| while peer.write(&[7; 4096]).is_ok() {};
+    let peer = Arc::new(Mutex::new((peer, 0)));
+    let sender = peer.clone();
+    let handler = move |io: &mut Io<'_>| {
+        io.consume(usize::MAX);
+        let (peer, calls) = &mut *crate::sync::lock(&sender);
+        *calls += 1;
+        if *calls < 100 {
+            refill(peer);
+        }
+    };
+    let server = Server::builder().on_request(|_: &mut Io<'_>| ()).bind("127.0.0.1:0").expect("a port");
+    let service = Arc::new(OnRequest(handler)).make();
+    let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).expect("no shutdown");
+    assert!(lifecycle::register(&Fx::new(&conn, &State::new())));
+    lifecycle::connect(&Fx::new(&conn, &State::new()));
+    refill(&mut crate::sync::lock(&peer).0);
+
+    let local = Local::new();
+    for turn in 1..4 {
+        let mut events = Events::new(4);
+        conn.conn().poller().wait(&mut events, Some(Duration::ZERO)).expect("epoll");
+        let (_, ready) = events.batch().next().expect("it is level-triggered");
+        dispatch(&conn, ready, &local);
+        assert_eq!(crate::sync::lock(&peer).1, turn * (TURN + 1), "calls after {turn} events");
+        assert_eq!(conn.conn().input.produced(), (turn * (TURN + 1) * SIZE) as u64);
+    }
+    conn.close();
+}
+
+#[test]
+fn an_event_for_a_registration_that_is_over_is_dropped_and_counted() {
+    let (conn, _peer, server) = connected();
+    let (poller, token) = (conn.conn().poller(), conn.conn().token);
+    conn.close();
+    let (other, mut peer) = UnixStream::pair().expect("a pair");
+    let other = OwnedFd::from(other);
+    poller.add(&other, Interest::READABLE, token.0).expect("epoll");
+    peer.write_all(b"x").expect("a write");
+    let lead = Crew::new(1, 1).lead_of(0);
+    assert_eq!(round(server.shared(), poller, &lead, &mut Desk::new(), Some(Duration::ZERO)), Some(0));
+    assert_eq!(server.stats().stale_events, 1);
+}
+
+/// SPEC: K3. The two are not served twice, and none is forgotten.
+#[test]
+fn a_thread_that_is_deposed_in_a_batch_leaves_the_rest_of_it_to_its_successor() {
+    let crew = Arc::new(Crew::new(1, 2));
+    let lead = crew.lead_of(0);
+    let calls = Arc::new(Mutex::new(0));
+    let deposing = {
+        let (crew, lead, calls) = (crew.clone(), lead.clone(), calls.clone());
+        move |io: &mut Io<'_>| {
+            io.consume(usize::MAX);
+            *crate::sync::lock(&calls) += 1;
+            let _ = crew.succeed(&lead, || true);
+        }
+    };
+    let server = Server::builder().on_request(|_: &mut Io<'_>| ()).bind("127.0.0.1:0").expect("a port");
+    let connections = [joined(&server, deposing.clone()), joined(&server, deposing)];
+    for (_, peer) in &connections {
+        (&*peer).write_all(b"x").expect("a write");
+    }
+    let poller = connections[0].0.conn().poller();
+    let next = |lead: &Lead| round(server.shared(), poller, lead, &mut Desk::new(), Some(Duration::ZERO));
+    assert_eq!((next(&lead), *crate::sync::lock(&calls)), (None, 1));
+    assert_eq!((next(&crew.lead_of(0)), *crate::sync::lock(&calls)), (Some(0), 2));
+    connections.iter().for_each(|(conn, _)| conn.close());
+}
+
+/// SPEC: K6. On a masked fd the event comes once.
+#[test]
+fn a_deposed_thread_sends_what_an_event_in_hand_says_there_is_room_for() {
+    let (conn, mut peer, _server) = connected();
+    let poller = conn.conn().poller();
+    conn.send(&vec![1; 4 << 20]).expect("queued");
+    let before = conn.bytes_sent();
+    peer.read_exact(&mut vec![0; before as usize]).expect("what the socket took");
+    let mut events = Events::new(4);
+    poller.wait(&mut events, Some(Duration::ZERO)).expect("epoll");
+    let (token, ready) = events.batch().next().expect("there is room");
+    drop_event(poller, &mut Handles::new(), token, ready, &Local::new());
+    assert!(conn.bytes_sent() > before);
+    conn.close();
+}
