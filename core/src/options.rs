@@ -270,4 +270,12 @@ mod tests {
             None
         );
     }
+
+    #[test]
+    fn one_size_is_enough_to_be_set_on_what_was_accepted() {
+        let needed = |recv_buffer, send_buffer| {
+            SocketOptions { recv_buffer, send_buffer, ..SocketOptions::default() }.has_buffers()
+        };
+        assert_eq!([needed(None, None), needed(Some(1), None), needed(None, Some(1))], [false, true, true]);
+    }
 }
