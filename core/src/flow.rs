@@ -150,20 +150,14 @@ pub(crate) use flow_settings;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
+    use crate::options::refused;
 
     #[test]
     fn impossible_limits_are_refused_by_name() {
         let refused = |change: fn(&mut Flow)| {
             let mut flow = Flow::default();
             change(&mut flow);
-            match flow.check() {
-                Err(Error::Setting { setting, .. }) => Some(setting),
-                other => {
-                    assert!(other.is_ok(), "{other:?}");
-                    None
-                }
-            }
+            refused(flow.check())
         };
         assert_eq!(refused(|_| ()), None);
         assert_eq!(refused(|flow| (flow.low_water, flow.high_water) = (2, 1)), Some("water_marks"));

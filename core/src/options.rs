@@ -104,6 +104,18 @@ pub(crate) fn impossible(setting: &'static str, value: impl fmt::Debug, reason: 
     Error::Setting { setting, value: format!("{value:?}"), reason }
 }
 
+/// The setting that a check refuses, for tests.
+#[cfg(test)]
+pub(crate) fn refused(checked: Result<()>) -> Option<&'static str> {
+    match checked {
+        Err(Error::Setting { setting, .. }) => Some(setting),
+        other => {
+            assert!(other.is_ok(), "{other:?}");
+            None
+        }
+    }
+}
+
 impl SocketOptions {
     fn check(&self) -> Result<()> {
         if let Some(idle) = self.keepalive.filter(|idle| idle.is_zero() || *idle > LONGEST_IDLE) {
@@ -247,13 +259,7 @@ mod tests {
 
     #[test]
     fn impossible_values_are_refused_by_name() {
-        let refused = |options: SocketOptions| match options.check() {
-            Err(Error::Setting { setting, .. }) => Some(setting),
-            other => {
-                assert!(other.is_ok(), "{other:?}");
-                None
-            }
-        };
+        let refused = |options: SocketOptions| refused(options.check());
         let default = SocketOptions::default();
         let idle = |idle| SocketOptions { keepalive: Some(idle), ..default };
         assert_eq!(refused(default), None);

@@ -102,7 +102,9 @@ impl Queue {
                 *rests -= 1;
             } else {
                 waiting = self.look_again(waiting);
-                *rests = if waiting.is_idle() { RESTS } else { 0 };
+                if waiting.is_idle() {
+                    *rests = RESTS;
+                }
             }
         }
         loop {

@@ -150,12 +150,21 @@ pub(super) fn joined<H: Fn(&mut Io<'_>) + Send + Sync + 'static>(
     handler: H,
 ) -> (Connection, UnixStream) {
     let (ours, peer) = UnixStream::pair().expect("a pair");
+    (joined_by(server, ours, handler), peer)
+}
+
+/// The same, of a socket that is there already.
+pub(super) fn joined_by<H: Fn(&mut Io<'_>) + Send + Sync + 'static>(
+    server: &Server,
+    ours: UnixStream,
+    handler: H,
+) -> Connection {
     ours.set_nonblocking(true).expect("non-blocking");
     let service = Arc::new(OnRequest(handler)).make();
     let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).expect("no shutdown");
     assert!(lifecycle::register(&Fx::new(&conn, &State::new())));
     lifecycle::connect(&Fx::new(&conn, &State::new()));
-    (conn, peer)
+    conn
 }
 
 fn detach(conn: &Connection) -> Receiver<Detached> {

@@ -7,11 +7,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use super::*;
-use crate::addr::Addr;
 use crate::buffer::block::SIZE;
-use crate::handler::{Factory, OnRequest};
 use crate::protocol::takeover::Crew;
-use crate::reactor::steps::{connected, joined};
+use crate::reactor::steps::{connected, joined, joined_by};
 use crate::reactor::sys::Interest;
 use crate::sync::Mutex;
 use crate::{Io, Server};
@@ -20,9 +18,7 @@ use crate::{Io, Server};
 #[test]
 fn a_peer_that_never_stops_sending_has_one_turn_at_a_time() {
     let (ours, peer) = UnixStream::pair().expect("a pair");
-    for end in [&ours, &peer] {
-        end.set_nonblocking(true).expect("non-blocking");
-    }
+    peer.set_nonblocking(true).expect("non-blocking");
     let refill = move |peer: &mut UnixStream| while peer.write(&[7; 4096]).is_ok() {};
     let peer = Arc::new(Mutex::new((peer, 0)));
     let sender = peer.clone();
@@ -35,10 +31,7 @@ fn a_peer_that_never_stops_sending_has_one_turn_at_a_time() {
         }
     };
     let server = Server::builder().on_request(|_: &mut Io<'_>| ()).bind("127.0.0.1:0").expect("a port");
-    let service = Arc::new(OnRequest(handler)).make();
-    let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).expect("no shutdown");
-    assert!(lifecycle::register(&Fx::new(&conn, &State::new())));
-    lifecycle::connect(&Fx::new(&conn, &State::new()));
+    let conn = joined_by(&server, ours, handler);
     refill(&mut crate::sync::lock(&peer).0);
 
     let local = Local::new();
