@@ -37,6 +37,13 @@ impl World {
         self.role(|world| world.detach())
     }
 
+    /// A role that flushes, and may be refused.
+    pub fn flusher(&self, bytes: u64) -> Role {
+        self.role(move |world| {
+            let _ = world.flush(bytes);
+        })
+    }
+
     /// A role that flushes, and waits until that is sent.
     pub fn waiting_flusher(&self, bytes: u64) -> Role {
         self.role(move |world| {

@@ -126,9 +126,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::registered(setup, User { room: 9, ..User::default() });
             let acceptor = world.clone();
-            let flusher = world.role(|w| {
-                let _ = w.flush(1);
-            });
+            let flusher = world.flusher(1);
             setup.race(
                 || {
                     acceptor.connect();

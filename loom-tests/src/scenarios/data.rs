@@ -76,9 +76,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { room: 9, ..User::default() });
-            let flusher = world.role(|w| {
-                let _ = w.flush(1);
-            });
+            let flusher = world.flusher(1);
             let poller = world.role(|w| {
                 w.data();
                 let _ = w.flush(1);

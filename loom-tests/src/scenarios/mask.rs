@@ -55,9 +55,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { handler: false, output: true, ..User::default() };
             let world = World::registered(setup, user);
             let acceptor = world.clone();
-            let flusher = world.role(|w| {
-                let _ = w.flush(1);
-            });
+            let flusher = world.flusher(1);
             setup.race(|| acceptor.connect(), vec![flusher, world.role(|w| w.eof())]);
             world.end()
         },
@@ -91,9 +89,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { handler: false, room: 1, ..User::default() };
             let world = World::connected(setup, user);
             assert!(world.flush(1).is_ok());
-            let parks = world.role(|w| {
-                let _ = w.flush(1);
-            });
+            let parks = world.flusher(1);
             setup.race(|| {}, vec![world.role(|w| w.wait_until_sent(1)), parks, world.role(|w| w.eof())]);
             world.end()
         },

@@ -183,8 +183,8 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let flusher = |w: &World| w.waiting_flusher(1);
-            let (world, outcome) = with_room(setup, 0, |w| vec![flusher(w), flusher(w), w.role(|w| w.peer_takes(2))]);
+            let (world, outcome) =
+                with_room(setup, 0, |w| vec![w.waiting_flusher(1), w.waiting_flusher(1), w.role(|w| w.peer_takes(2))]);
             assert!(world.all_sent(), "{outcome}");
             outcome
         },

@@ -134,13 +134,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { handler: false, limit: 1, ..User::default() };
             let world = World::connected(setup, user);
-            let roles = vec![
-                world.role(|w| {
-                    let _ = w.flush(1);
-                }),
-                world.role(|w| w.read_what_is_there()),
-                world.role(|w| w.data()),
-            ];
+            let roles = vec![world.flusher(1), world.role(|w| w.read_what_is_there()), world.role(|w| w.data())];
             setup.race(|| {}, roles);
             world.end()
         },
@@ -169,9 +163,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { handler: false, limit: 1, room: 9, ..User::default() });
             world.data();
-            let flusher = world.role(|w| {
-                let _ = w.flush(1);
-            });
+            let flusher = world.flusher(1);
             let reader = world.role(|w| {
                 w.read_what_is_there();
                 let _ = w.flush(1);
@@ -251,9 +243,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::connected(setup, User { on_request: answers_if_open, ..slow_peer() });
             world.data();
             world.data();
-            let flusher = world.role(|w| {
-                let _ = w.flush(1);
-            });
+            let flusher = world.flusher(1);
             setup.race(|| {}, vec![flusher, world.role(|w| w.peer_takes(9))]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
@@ -292,9 +282,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { room: 9, high: 1, output: true, ..User::default() };
             let world = World::connected(setup, user);
-            let flusher = world.role(|w| {
-                let _ = w.flush(2);
-            });
+            let flusher = world.flusher(2);
             setup.race(|| {}, vec![flusher, world.role(|w| w.data())]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");
@@ -311,9 +299,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { room: 9, high: 1, output: true, on_request: answers_beside_role_1, ..User::default() };
             let world = World::connected(setup, user);
-            let flusher = world.role(|w| {
-                let _ = w.flush(2);
-            });
+            let flusher = world.flusher(2);
             setup.race(|| {}, vec![flusher, world.role(|w| w.data())]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");

@@ -133,9 +133,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let to = World::connected(setup, User { room: 9, ..slow() });
             let from = World::relaying_to(&to, setup, relay(passes_on_if_open));
-            let flusher = to.role(|w| {
-                let _ = w.flush(2);
-            });
+            let flusher = to.flusher(2);
             setup.race(|| {}, vec![from.role(|w| w.data()), flusher]);
             let outcome = from.end_with(&to);
             assert!(outcome.contains("read 1 handled 1"), "{outcome}");

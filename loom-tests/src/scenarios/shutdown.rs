@@ -60,9 +60,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { packet: 2, output: true, ..User::default() });
             world.data();
-            let flusher = world.role(|w| {
-                let _ = w.flush(1);
-            });
+            let flusher = world.flusher(1);
             setup.race(|| {}, vec![flusher, world.role(|w| w.eof()), world.role(|w| w.shutdown())]);
             world.end()
         },
@@ -76,9 +74,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { output: true, ..User::default() });
-            let flusher = world.role(|w| {
-                let _ = w.flush(1);
-            });
+            let flusher = world.flusher(1);
             setup.race(|| {}, vec![flusher, world.role(|w| w.eof()), world.role(|w| w.shutdown())]);
             world.end()
         },
