@@ -5,7 +5,6 @@
 //! waits for all answers.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::ensure;
@@ -73,13 +72,13 @@ pub fn require(tool: &str) -> anyhow::Result<()> {
 ///
 /// When valgrind or the server fails.
 pub fn instructions(program: &Program, cell: Cell, requests: usize) -> anyhow::Result<Counts> {
-    let directory = Folder::new("callgrind")?;
+    let directory = tempfile::tempdir()?;
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--quiet", "--tool=callgrind", "--separate-threads=yes"]);
-    valgrind.arg(format!("--callgrind-out-file={}", directory.0.join("out").display()));
+    valgrind.arg(format!("--callgrind-out-file={}", directory.path().join("out").display()));
     serve(program.under(valgrind), cell, requests)?;
     let mut threads = Vec::new();
-    for entry in std::fs::read_dir(&directory.0)? {
+    for entry in std::fs::read_dir(&directory)? {
         let text = std::fs::read_to_string(entry?.path())?;
         // One line a dump: "totals: N".
         for total in text.lines().filter_map(|line| line.strip_prefix("totals: ")) {
@@ -101,8 +100,8 @@ const SERVES: &[&str] =
 ///
 /// When strace or the server fails.
 pub fn calls(program: &Program, cell: Cell, requests: usize) -> anyhow::Result<Counts> {
-    let directory = Folder::new("strace")?;
-    let log = directory.0.join("log");
+    let directory = tempfile::tempdir()?;
+    let log = directory.path().join("log");
     let mut strace = Command::new("strace");
     // -D: the server is our child, and strace its child.
     strace.args(["-D", "-f", "-qq", "-e", "signal=none", "-s", "0", "-o"]).arg(&log);
@@ -137,23 +136,6 @@ fn serve(command: Command, cell: Cell, requests: usize) -> anyhow::Result<()> {
     server.end(Signal::SIGTERM)
 }
 
-/// A temporary folder.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(tool: &str) -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("pollproof-{tool}-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_done_once_cancels_out() {
-        let program = Program::at(PathBuf::new());
+        let program = Program::at(std::path::PathBuf::new());
         let cell = Cell { connections: 64, size: 1, depth: 1 };
         // Rounds of 64: 128 and 320 requests, at 3 each, and 1000 for the start.
         let count = |_: &Program, cell: Cell, requests: usize| {

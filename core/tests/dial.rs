@@ -14,7 +14,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use common::dialing::{Client, Telling, alone, dialer, fds, over, unix_path};
+use common::dialing::{Client, Telling, alone, dialer, fds, over};
 use common::{Connecting, LONG, echo, end, ping, to_end};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::pthread::{pthread_kill, pthread_self};
@@ -29,7 +29,8 @@ const SHORT: Duration = Duration::from_millis(60);
 fn a_dialed_connection_talks() {
     let _alone = alone();
     let before = fds();
-    let path = unix_path("talks");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
     for address in ["127.0.0.1:0".to_owned(), format!("unix:{}", path.display())] {
         let server = Server::builder().on_request(echo).bind(&address).expect("an address");
         server.spawn().expect("a thread");
@@ -92,7 +93,8 @@ fn a_dial_that_is_refused_says_so_and_leaves_nothing() {
     let dialer = dialer();
     let before = fds();
     let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").to_string();
-    let path = unix_path("refused");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
     drop(UnixListener::bind(&path).expect("a path"));
     let left_behind = format!("unix:{}", path.display());
     let cases = [
@@ -115,7 +117,6 @@ fn a_dial_that_is_refused_says_so_and_leaves_nothing() {
         assert!(matches!(&error, Error::Address { call: "dial", address: given, .. } if given == address), "{error:?}");
     }
     assert_eq!((fds(), dialer.stats().open), (before, 0));
-    std::fs::remove_file(&path).expect("its removal");
     over(&dialer);
 }
 
@@ -150,12 +151,12 @@ fn a_dial_that_nobody_answers_times_out_and_leaves_nothing() {
     let _first = TcpStream::connect(address).expect("a connection");
     times_out(&dialer, &address.to_string());
 
-    let path = unix_path("full");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
     let unix = UnixListener::bind(&path).expect("a path");
     listen(&unix, Backlog::new(0).expect("a length")).expect("a shorter queue");
     let _first = UnixStream::connect(&path).expect("a connection");
     times_out(&dialer, &format!("unix:{}", path.display()));
-    std::fs::remove_file(&path).expect("its removal");
     over(&dialer);
 }
 
@@ -167,7 +168,8 @@ fn a_dial_that_signals_interrupt_takes_its_time() {
     // Safety: the handler does nothing.
     unsafe { signal(Signal::SIGUSR1, SigHandler::Handler(nothing)) }.expect("a handler");
     let dialer = dialer();
-    let path = unix_path("interrupted");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
     let unix = UnixListener::bind(&path).expect("a path");
     listen(&unix, Backlog::new(0).expect("a length")).expect("a shorter queue");
     let _first = UnixStream::connect(&path).expect("a connection");
@@ -183,14 +185,14 @@ fn a_dial_that_signals_interrupt_takes_its_time() {
         times_out(&dialer, &format!("unix:{}", path.display()));
         drop(over);
     });
-    std::fs::remove_file(&path).expect("its removal");
     over(&dialer);
 }
 
 #[test]
 fn options_are_set_on_dialed_sockets() {
     let _alone = alone();
-    let path = unix_path("options");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
     let unix = format!("unix:{}", path.display());
     for address in ["127.0.0.1:0", &unix] {
         let server = Server::builder().on_request(echo).bind(address).expect("an address");

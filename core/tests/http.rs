@@ -130,12 +130,12 @@ fn curl_gets_its_bodies_back() {
 #[test]
 fn curl_comes_through_a_unix_socket() {
     let Some(curl) = tool("curl") else { return };
-    let path = std::env::temp_dir().join(format!("pollproof-http-{}", std::process::id()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
     let path = path.to_str().expect("a plain path");
     let example = Example::of("http", &format!("unix:{path}"), 2);
     assert_eq!(curl.run(&["-sSf", "http://host/", "--unix-socket", path], b""), b"hello\n");
     end(example);
-    std::fs::remove_file(path).ok();
 }
 
 #[test]

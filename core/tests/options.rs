@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,11 +20,6 @@ use nix::sys::socket::{getsockopt, sockopt};
 use pollproof::{Balance, BoxError, Builder, Connection, Detached, Error, Handler, Io, Pool, Server};
 
 const LOCAL: &str = "127.0.0.1:0";
-
-/// A path for a Unix socket that no other test uses.
-fn unix_path(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("pollproof-{name}-{}", std::process::id()))
-}
 
 /// The fd that a server which `builder` makes got for its first client, and that client.
 fn accepted(builder: Builder, address: &str) -> (std::os::fd::OwnedFd, Box<dyn Send>) {
@@ -62,7 +56,8 @@ fn options_are_set_on_accepted_tcp_sockets() {
 
 #[test]
 fn buffers_are_set_on_accepted_unix_sockets() {
-    let path = unix_path("buffers");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
     let builder = Server::builder().keepalive(Some(LONG)).recv_buffer(70_000).send_buffer(50_000);
     let (fd, _client) = accepted(builder, &format!("unix:{}", path.display()));
     assert_eq!((getsockopt(&fd, sockopt::RcvBuf), getsockopt(&fd, sockopt::SndBuf)), (Ok(140_000), Ok(100_000)));
@@ -290,7 +285,8 @@ fn values_that_cannot_be_are_refused() {
         let bound = builder.on_request(echo).bind(LOCAL);
         assert!(matches!(&bound, Err(Error::Setting { setting, .. }) if *setting == name), "{name}: {bound:?}");
     }
-    let address = format!("unix:{}", unix_path("reuse").display());
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = format!("unix:{}", folder.path().join("socket").display());
     let bound = Server::builder().reuse_port(true).on_request(echo).bind(&address);
     assert!(matches!(bound, Err(Error::Setting { setting: "reuse_port", .. })), "{bound:?}");
 }

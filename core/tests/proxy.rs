@@ -109,8 +109,8 @@ fn both_directions_carry_many_bytes_at_once_and_their_ends_follow() {
 /// SPEC: E4, E5
 #[test]
 fn unix_sockets_are_proxied_as_well() {
-    let path = |name| std::env::temp_dir().join(format!("pollproof-{name}-{}", std::process::id()));
-    let (here, there) = (path("proxy"), path("upstream"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let (here, there) = (folder.path().join("proxy"), folder.path().join("upstream"));
     let [listen, upstream] = [&here, &there].map(|path| format!("unix:{}", path.display()));
     let echo = Example::of("echo", &upstream, 1);
     let proxy = Example::start_named("proxy", &[&listen, &upstream]);

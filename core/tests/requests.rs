@@ -48,7 +48,8 @@ fn a_half_closing_client_gets_its_answer() {
 
 #[test]
 fn unix_sockets_work_and_their_path_can_be_bound_again() {
-    let path = std::env::temp_dir().join(format!("pollproof-unix-{}", std::process::id()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
     let address = format!("unix:{}", path.display());
     // Left behind by a process that crashed.
     drop(std::os::unix::net::UnixListener::bind(&path).expect("a path"));

@@ -183,7 +183,8 @@ fn a_frame_that_is_too_long_closes_its_session_only() {
 
 #[test]
 fn sessions_over_a_unix_socket() {
-    let path = std::env::temp_dir().join(format!("pollproof-session-{}", std::process::id()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
     let example = Example::start_named("session", &[&format!("unix:{}", path.display())]);
     let mut client = UnixStream::connect(&path).expect("a connection");
     client.set_read_timeout(Some(LONG)).expect("a timeout");

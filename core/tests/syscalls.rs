@@ -14,7 +14,8 @@ use common::example::{Example, assert_clean};
 /// System calls of the example's polling threads while it lives and echoes `requests` times 1 KiB on one
 /// connection, and those of all its other threads: the watchdog looks at the clock, however many requests there are.
 fn calls(requests: usize) -> (f64, f64) {
-    let log = std::env::temp_dir().join(format!("pollproof-strace-{}-{requests}", std::process::id()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
     let path = log.to_str().expect("a plain path").to_owned();
     let example = Example::traced(&["strace", "-f", "-o", &path]);
     let mut stream = TcpStream::connect(&example.address).expect("a connection");
@@ -25,7 +26,6 @@ fn calls(requests: usize) -> (f64, f64) {
     drop(stream);
     assert_clean(&example.end(), 1);
     let text = std::fs::read_to_string(&log).expect("strace's log");
-    std::fs::remove_file(&log).expect("its removal");
     // "PID call(...", but for the second half of a call that was interrupted, for signals and for exits.
     let begun = text.lines().filter_map(|line| line.split_once(' ').map(|(pid, rest)| (pid, rest.trim_start())));
     let begun: Vec<_> = begun.filter(|(_, rest)| rest.starts_with(|first: char| first.is_ascii_lowercase())).collect();

@@ -4,12 +4,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use pollproof::sync::atomic::{AtomicUsize, Ordering};
 use pollproof::{Builder, Callbacks, Connection, Dialer, Handler, Io, Runner, Server};
 use socket2::{Domain, SockAddr, Socket, Type};
+use tempfile::TempDir;
 
 pub use plain::*;
 
@@ -55,17 +54,21 @@ impl Place {
 
     /// A running server with `builder`'s settings.
     pub fn serve<H: Handler>(self, builder: Builder<H>) -> Serving {
-        let path = (self == Unix).then(unique_path);
-        let address = path.as_ref().map_or("127.0.0.1:0".to_owned(), |path| format!("unix:{}", path.display()));
+        let folder = (self == Unix).then(folder);
+        let address = match &folder {
+            Some(folder) => format!("unix:{}", folder.path().join("socket").display()),
+            None => "127.0.0.1:0".to_owned(),
+        };
         let server = builder.bind(&address).expect("a free address");
         server.spawn().expect("threads");
-        Serving { server }
+        Serving { server, _folder: folder }
     }
 
     /// A connection that a dialer has made, without a handler, and its peer. Their sockets hold little.
     pub fn dialed(self) -> Dialed {
+        let folder = folder();
         let (domain, address) = match self {
-            Unix => (Domain::UNIX, SockAddr::unix(unique_path()).expect("a path")),
+            Unix => (Domain::UNIX, SockAddr::unix(folder.path().join("socket")).expect("a path")),
             _ => (Domain::IPV4, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()),
         };
         let listener = Socket::new(domain, Type::STREAM, None).expect("a socket");
@@ -87,17 +90,13 @@ impl Place {
         let dialer = builder.build().expect("threads");
         let conn = dialer.connect(&address, LONG).expect("a connection");
         let peer = in_time(listener.accept().expect("it is there").0);
-        if let Some(path) = path {
-            std::fs::remove_file(path).expect("our own path");
-        }
         Dialed { dialer, conn, peer }
     }
 }
 
-fn unique_path() -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let name = format!("pollproof-behaviours-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    std::env::temp_dir().join(name)
+/// For the path of a Unix socket: a process that was killed may have left its own behind, and another may have its id.
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
 }
 
 /// A pool.
@@ -113,6 +112,7 @@ fn in_time(socket: Socket) -> Socket {
 /// A running server.
 pub struct Serving {
     pub server: Server,
+    _folder: Option<TempDir>,
 }
 
 impl Serving {

@@ -1,6 +1,5 @@
 //! What the tests of dialing share: dialers, handlers for what they dial, and counting fds.
 
-use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard};
 
@@ -16,10 +15,6 @@ pub fn alone() -> MutexGuard<'static, ()> {
 
 pub fn fds() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("our fds").count()
-}
-
-pub fn unix_path(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("pollproof-dial-{name}-{}", std::process::id()))
 }
 
 /// A dialer whose errors fail the test that waits for events.
