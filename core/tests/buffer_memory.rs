@@ -90,6 +90,29 @@ fn little_is_copied_and_much_is_taken_over_when_queues_are_joined() {
     }
 }
 
+/// What begins a queue is copied only out of what others have too, and out of what is much larger.
+#[test]
+fn little_is_taken_over_where_it_owns_its_memory() {
+    let pushed = |bytes: Bytes| {
+        let (chunks, memory) = used(|| {
+            let mut chunks = Chunks::new();
+            chunks.push(bytes);
+            chunks
+        });
+        assert_eq!(chunks.len(), KIB);
+        memory
+    };
+    let own = pushed(vec![7; KIB].into());
+    assert!(own.total < KIB, "{own:?}");
+    let shared = Bytes::from(vec![7; KIB]);
+    let copied = pushed(shared.clone());
+    assert!(copied.total > KIB && shared.len() == KIB, "{copied:?}");
+    let mut large = Bytes::from(vec![7; 64 * KIB]);
+    large.truncate(KIB);
+    let freed = pushed(large);
+    assert!(freed.left < -60 * KIB as isize, "{freed:?}");
+}
+
 /// Behaviour of a blocked `next(1 MiB)`: it looks again after each KiB. SPEC: B3, memory.
 #[test]
 fn a_mebibyte_in_kibibytes_stays_below_four() {

@@ -99,8 +99,8 @@ impl Chunks {
         }
     }
 
-    /// Appends `bytes`: as they are if they are at least [`LARGE`], else a copy, so that what a small slice
-    /// of something large keeps alive does not pile up.
+    /// Appends `bytes`: as they are if they are at least [`LARGE`], or if the memory that they are in is small too and
+    /// nobody shares it; else a copy, so that what a small slice of something large keeps alive does not pile up.
     pub fn push(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.0.get_or_insert_default().push(bytes);
@@ -226,11 +226,26 @@ impl Queue {
 
     fn push(&mut self, bytes: Bytes) {
         if bytes.len() < LARGE {
-            return self.push_copy(&bytes);
+            return self.push_small(bytes);
         }
         self.close_tail();
         self.len += bytes.len();
         self.chunks.push_back(bytes);
+    }
+
+    /// Copies `bytes`, unless they may as well begin the tail: what they are in is theirs alone, and no larger.
+    fn push_small(&mut self, bytes: Bytes) {
+        if self.tail.capacity() > 0 {
+            return self.push_copy(&bytes);
+        }
+        match bytes.try_into_mut() {
+            Ok(own) if own.capacity() <= LARGE => {
+                self.len += own.len();
+                self.tail = own;
+            }
+            Ok(own) => self.push_copy(&own),
+            Err(shared) => self.push_copy(&shared),
+        }
     }
 
     fn append(&mut self, other: Self) {
