@@ -97,14 +97,10 @@ impl Queue {
     /// many times it sleeps at once.
     fn pop(&self, rests: &mut usize) -> Option<Task> {
         let mut waiting = lock(&self.state);
-        if waiting.is_idle() {
-            if *rests > 0 {
-                *rests -= 1;
-            } else {
-                waiting = self.look_again(waiting);
-                if waiting.is_idle() {
-                    *rests = RESTS;
-                }
+        if waiting.is_idle() && looks(rests) {
+            waiting = self.look_again(waiting);
+            if waiting.is_idle() {
+                *rests = RESTS;
             }
         }
         loop {
@@ -121,6 +117,13 @@ impl Queue {
             waiting.woken -= 1;
         }
     }
+}
+
+/// Whether a thread looks again before it sleeps, which leaves it one of its `rests` less if not.
+fn looks(rests: &mut usize) -> bool {
+    let rested = *rests == 0;
+    *rests = rests.saturating_sub(1);
+    rested
 }
 
 impl Pool {
@@ -170,5 +173,29 @@ impl Drop for Pool {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("waiting", &lock(&self.0.state).tasks.len()).finish()
+    }
+}
+
+#[cfg(all(test, not(sim)))]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn the_threads_of_a_pool_that_is_dropped_end() {
+        let pool = Pool::new(3).expect("threads");
+        let queue = Arc::downgrade(&pool.0);
+        until(|| lock(&pool.0.state).asleep == 3);
+        drop(pool);
+        until(|| queue.strong_count() == 0);
+    }
+
+    fn until(holds: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !holds() {
+            assert!(Instant::now() < end, "in time");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
