@@ -113,6 +113,18 @@ fn little_is_taken_over_where_it_owns_its_memory() {
     assert!(freed.left < -60 * KIB as isize, "{freed:?}");
 }
 
+/// What is one run is the vector that it lies in.
+#[test]
+fn one_run_becomes_a_vector_without_a_copy() {
+    let (mut copied, mut taken) = (Chunks::new(), Chunks::new());
+    copied.push_copy(&[7; LARGE]);
+    taken.push(vec![7; LARGE].into());
+    for chunks in [copied, taken] {
+        let (vector, memory) = used(|| chunks.into_vec());
+        assert_eq!((vector.len(), memory.total), (LARGE, 0));
+    }
+}
+
 /// Behaviour of a blocked `next(1 MiB)`: it looks again after each KiB. SPEC: B3, memory.
 #[test]
 fn a_mebibyte_in_kibibytes_stays_below_four() {

@@ -45,6 +45,44 @@ fn a_request_that_comes_while_the_output_is_high_is_not_lost() {
     end(&server);
 }
 
+/// SPEC: O5
+#[test]
+fn a_handler_goes_on_when_the_output_is_low_though_some_is_left() {
+    const MIB: usize = 1 << 20;
+    const LOW: u64 = 10 << 20;
+    let (sender, requests) = channel();
+    let server = Server::builder()
+        .send_buffer(64 * 1024)
+        .water_marks(LOW, 12 << 20)
+        .on_request(move |io: &mut Io<'_>| {
+            io.consume(usize::MAX);
+            sender.send(io.connection().clone()).expect("the test waits");
+            io.write(&vec![7; ANSWER]);
+        })
+        .bind("127.0.0.1:0")
+        .expect("a port");
+    server.spawn().expect("threads");
+    let mut client = client(&server);
+    client.write_all(b"1").expect("a write");
+    let conn = requests.recv_timeout(LONG).expect("a request");
+    let mut answer = vec![0; MIB];
+    client.read_exact(&mut answer).expect("an answer");
+    client.write_all(b"2").expect("a write");
+    wait_until("the second is not read", || conn.bytes_read() == 2);
+    let mut left = conn.backlog();
+    assert!(left > LOW, "the sockets take {} bytes", ANSWER as u64 - left);
+    assert_eq!(requests.try_recv().err(), Some(TryRecvError::Empty), "above the mark the handler waits");
+    while left > LOW {
+        client.read_exact(&mut answer).expect("an answer");
+        wait_until("nothing is sent", || conn.backlog() < left);
+        left = conn.backlog();
+    }
+    requests.recv_timeout(LONG).expect("the second request");
+    assert!(conn.backlog() > LOW / 2, "nobody has read all of the first answer");
+    conn.close();
+    end(&server);
+}
+
 /// SPEC: O5, O1
 #[test]
 fn a_send_that_relieves_the_handler_returns_though_the_handler_writes() {
