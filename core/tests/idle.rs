@@ -129,7 +129,7 @@ fn at_the_limit_of_connections_while_a_client_waits() {
     end(&server);
 }
 
-/// SPEC: F2.
+/// SPEC: F2. Nobody would take over from a thread that has left its loop.
 #[test]
 fn after_sections_that_gave_others_their_turn() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -137,7 +137,8 @@ fn after_sections_that_gave_others_their_turn() {
         io.write(&io.data()[..1]);
         io.consume(1);
     };
-    let server = Server::builder().budget(1).on_request(crumbs).bind("127.0.0.1:0").expect("a port");
+    let server = Server::builder().budget(1).takeover(None).on_request(crumbs);
+    let server = server.bind("127.0.0.1:0").expect("a port");
     server.spawn().expect("a thread");
     let stream = client(&server);
     ping(&stream, &common::pattern(1000, 1));

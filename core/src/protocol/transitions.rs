@@ -160,6 +160,12 @@ impl Word {
         self.set("mask_read", READING | TASK | MASKED, Acquire)
     }
 
+    /// As if somebody were at the fd for long.
+    #[cfg(all(test, feature = "net"))]
+    pub(crate) fn mask(&self) {
+        let _ = self.mask_read();
+    }
+
     /// The reader lock is given back, and with it the mask that was laid on the fd meanwhile. (N3, K6)
     #[inline]
     pub(super) fn end_read(&self) -> Snapshot {

@@ -8,7 +8,9 @@ use std::os::unix::net::UnixStream;
 
 use super::*;
 use crate::buffer::block::SIZE;
+use crate::buffer::output::Write as _;
 use crate::protocol::takeover::Crew;
+use crate::reactor::sending::Writing;
 use crate::reactor::steps::{connected, joined, joined_by};
 use crate::reactor::sys::Interest;
 use crate::sync::Mutex;
@@ -100,4 +102,15 @@ fn a_deposed_thread_sends_what_an_event_in_hand_says_there_is_room_for() {
     drop_event(poller, &mut Handles::new(), token, ready, &Local::new());
     assert!(conn.bytes_sent() > before);
     conn.close();
+}
+
+/// SPEC: K6. A masked fd is reported again only after it was full.
+#[test]
+fn a_consumer_rests_only_where_epoll_comes_back_to_it() {
+    let (conn, _peer, _server) = connected();
+    let (local, state) = (Local::new(), State::new());
+    let may_rest = || Writing(Fx::polling(&conn, &local, &state)).may_rest();
+    assert!(may_rest());
+    conn.conn().word.mask();
+    assert!(!may_rest());
 }
