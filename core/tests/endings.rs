@@ -272,6 +272,33 @@ fn a_peer_that_resets_after_its_half_close_is_gone() {
     end(&server);
 }
 
+/// SPEC: E1, E2
+#[test]
+fn the_end_of_a_stream_closes_both_directions_where_half_close_is_off() {
+    const ANSWER: usize = 16 << 20;
+    for half_close in [true, false] {
+        let (sender, requests) = channel();
+        let server = Server::builder().half_close(half_close).on_request(move |io: &mut Io<'_>| {
+            io.consume(usize::MAX);
+            io.write(&vec![7; ANSWER]);
+            sender.send(()).expect("the test waits");
+        });
+        let server = server.bind("127.0.0.1:0").expect("a port");
+        server.spawn().expect("threads");
+        let mut stream = client(&server);
+        stream.write_all(b"x").expect("a write");
+        requests.recv_timeout(LONG).expect("a request");
+        stream.shutdown(Shutdown::Write).expect("a shutdown");
+        if !half_close {
+            common::wait_until("it goes on sending", || server.stats().open == 0);
+        }
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        assert_eq!(read.is_ok_and(|count| count == ANSWER), half_close, "{} bytes", answer.len());
+        end(&server);
+    }
+}
+
 /// A context that holds its own connection, and tells when it is dropped.
 struct Holding(Connection, Sender<u64>);
 
