@@ -14,6 +14,8 @@ pub mod child;
 #[cfg(not(any(loom, shuttle)))]
 pub mod count;
 #[cfg(not(any(loom, shuttle)))]
+pub mod driven;
+#[cfg(not(any(loom, shuttle)))]
 pub mod load;
 #[cfg(not(any(loom, shuttle)))]
 pub mod measure;

@@ -81,7 +81,11 @@ impl Pair {
 }
 
 /// Keeps this thread, and what it starts from now on, on one processor.
-fn pin(cpu: usize) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// When there are not so many.
+pub fn pin(cpu: usize) -> anyhow::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)

@@ -13,7 +13,7 @@ fn main() {}
 #[cfg(not(any(loom, shuttle)))]
 mod measuring {
     use clap::{Parser, Subcommand};
-    use pollproof_benches::measure::{all, calls, churn, cost, idle, instructions, micro, pairs, rates};
+    use pollproof_benches::measure::{all, calls, churn, cost, idle, instructions, micro, pairs, rates, saturated};
     use pollproof_benches::report::{Machine, Report, Row};
     use pollproof_benches::results;
 
@@ -39,6 +39,7 @@ mod measuring {
         Micro(micro::Options),
         Pairs(pairs::Options),
         Rates(rates::Options),
+        Saturated(saturated::Options),
         /// Writes the tables, the plots and README.md's summary from what is kept.
         Write,
     }
@@ -59,6 +60,7 @@ mod measuring {
             }
             What::Pairs(options) => show(save, || options.run()),
             What::Rates(options) => show(save, || options.run()),
+            What::Saturated(options) => show(save, || options.run()),
             What::Write => results::write(),
         }
     }

@@ -16,7 +16,7 @@ use crate::report::ELSEWHERE;
 #[derive(Args, Debug)]
 pub struct Options {
     /// About how long all of it takes on an idle machine; slices are cut to that.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(12..))]
+    #[arg(long, default_value_t = 27, value_parser = clap::value_parser!(u64).range(15..))]
     minutes: u64,
     /// To see that all of it works: a fraction of the time, figures that are worth nothing, and so they are written
     /// below `target/`.
@@ -28,11 +28,20 @@ pub struct Options {
 }
 
 /// The arguments of each.
-const FULL: &[&str] =
-    &["instructions", "calls", "cost", "idle", "micro", "churn", "pairs --slices 5", "rates --slices 5"];
+const FULL: &[&str] = &[
+    "instructions",
+    "calls",
+    "cost",
+    "idle",
+    "micro",
+    "churn",
+    "pairs --slices 5",
+    "rates --slices 5",
+    "saturated --slices 15 --millis 150",
+];
 
 /// Minutes of a run that the length of a slice does not change.
-const FIXED: u64 = 9;
+const FIXED: u64 = 12;
 
 /// Milliseconds of a slice, for each minute that is left.
 const MILLIS: [(&str, u64); 2] = [("pairs", 14), ("rates", 8)];
@@ -46,6 +55,7 @@ const QUICK: &[&str] = &[
     "churn --slices 2 --connections 50",
     "pairs --slices 2 --millis 20 --connections 1,64",
     "rates --slices 2 --millis 20 --connections 1,64",
+    "saturated --slices 2 --millis 20 --connections 1,64",
 ];
 
 impl Options {

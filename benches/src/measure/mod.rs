@@ -11,6 +11,7 @@ pub mod instructions;
 pub mod micro;
 pub mod pairs;
 pub mod rates;
+pub mod saturated;
 
 use std::time::Duration;
 

@@ -5,21 +5,16 @@
 //! compared. *bare again* shows what is noise. For processor time, which resolves more, there is `pairs`.
 //!
 //! Where a server has time to spare and the generator has none, the rate is the generator's: who answers sooner sleeps
-//! sooner, and it pays for waking it. So both processes' share of the slice stands beside.
-
-use std::path::Path;
-use std::time::{Duration, Instant};
+//! sooner, and it pays for waking it. So both processes' share of the slice stands beside; `saturated` is for the servers.
 
 use clap::Args;
-use hdrhistogram::Histogram;
-use nix::time::ClockId;
 use serde::{Deserialize, Serialize};
 
-use super::{Loads, Slices};
-use crate::child::Server;
-use crate::load::{Cell, Load, Slice, Stalled};
+use super::Loads;
+use crate::driven::{interleaved, start};
+use crate::load::Cell;
 use crate::report::{Loaded, Row};
-use crate::rivals::{Rival, median, peer, select};
+use crate::rivals::{median, peer, select};
 
 /// Requests per second, and latency.
 #[derive(Args, Debug)]
@@ -97,8 +92,9 @@ impl Options {
         let mut all = Vec::new();
         for cell in grid.cells() {
             let wanted: Vec<_> = select(names).into_iter().filter(|rival| rival.takes_part(cell)).collect();
-            for mut driven in interleaved(&peer, &wanted, cell, *slices)? {
-                let (rate, least, most) = median(&mut driven.rates);
+            for mut driven in interleaved(&wanted, cell, *slices, |rival| start(rival, &peer))? {
+                let mut rates: Vec<f64> = driven.rates.iter().copied().flatten().collect();
+                let (rate, least, most) = median(&mut rates);
                 let (server_busy, _, _) = median(&mut driven.server_busy);
                 let (load_busy, _, _) = median(&mut driven.load_busy);
                 let micros = |quantile| driven.latency.value_at_quantile(quantile) as f64 / 1e3;
@@ -109,64 +105,5 @@ impl Options {
             }
         }
         Ok(all)
-    }
-}
-
-/// A server, and what each slice showed.
-struct Driven<'a> {
-    rival: &'a Rival,
-    server: Server,
-    load: Load,
-    rates: Vec<f64>,
-    server_busy: Vec<f64>,
-    load_busy: Vec<f64>,
-    latency: Histogram<u64>,
-}
-
-impl<'a> Driven<'a> {
-    /// Starts it, and drives it for a first slice that is not counted.
-    fn start(peer: &Path, rival: &'a Rival, cell: Cell, length: Duration) -> anyhow::Result<Self> {
-        let server = Server::start(rival.program(peer).command())?;
-        let mut load = Load::new(&[server.address], cell)?;
-        answered(load.drive(length), rival.name, cell)?;
-        let latency = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;
-        let (rates, server_busy, load_busy) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { rival, server, load, rates, server_busy, load_busy, latency })
-    }
-
-    fn slice(&mut self, cell: Cell, length: Duration) -> anyhow::Result<()> {
-        let own = || -> anyhow::Result<Duration> { Ok(ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?.into()) };
-        let (began, server, load) = (Instant::now(), self.server.time()?, own()?);
-        for done in answered(self.load.drive(length), self.rival.name, cell)? {
-            let elapsed = began.elapsed().as_secs_f64();
-            let percent = |time: Duration| time.as_secs_f64() / elapsed * 100.0;
-            self.rates.push(done.messages as f64 / elapsed);
-            self.server_busy.push(percent(self.server.time()? - server));
-            self.load_busy.push(percent(own()? - load));
-            self.latency.add(done.latency)?;
-        }
-        Ok(())
-    }
-}
-
-fn interleaved<'a>(peer: &Path, rivals: &[&'a Rival], cell: Cell, slices: Slices) -> anyhow::Result<Vec<Driven<'a>>> {
-    let started = rivals.iter().map(|rival| Driven::start(peer, rival, cell, slices.length()));
-    let mut all = started.collect::<anyhow::Result<Vec<_>>>()?;
-    for _ in 0..slices.slices {
-        for driven in &mut all {
-            driven.slice(cell, slices.length())?;
-        }
-    }
-    Ok(all)
-}
-
-/// What a slice was answered with: nothing, where the kernel has run out of memory for it. Such a slice is left out.
-fn answered(driven: anyhow::Result<Vec<Slice>>, server: &str, cell: Cell) -> anyhow::Result<Vec<Slice>> {
-    match driven {
-        Err(error) if error.is::<Stalled>() => {
-            eprintln!("{cell}: {server}: a slice is left out: {error}");
-            Ok(Vec::new())
-        }
-        other => other,
     }
 }

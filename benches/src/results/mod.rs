@@ -19,6 +19,7 @@ use crate::measure::idle::Held;
 use crate::measure::instructions::Counted;
 use crate::measure::pairs::Paired;
 use crate::measure::rates::Rated;
+use crate::measure::saturated::Saturated;
 use crate::report::{ELSEWHERE, Machine, Report, folder};
 
 /// What divan printed.
@@ -39,6 +40,7 @@ struct Kept {
     churn: Option<Report<Churned>>,
     pairs: Option<Report<Paired>>,
     rates: Option<Report<Rated>>,
+    saturated: Option<Report<Saturated>>,
     micro: Option<Micro>,
 }
 
@@ -57,6 +59,7 @@ impl Kept {
             churn: Report::load()?,
             pairs: Report::load()?,
             rates: Report::load()?,
+            saturated: Report::load()?,
             micro: if micro.exists() { serde_json::from_str(&std::fs::read_to_string(micro)?)? } else { None },
         })
     }

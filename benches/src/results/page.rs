@@ -20,6 +20,7 @@ pub(super) fn of<'a>(kept: &Kept, plots: impl Iterator<Item = &'a str>) -> Strin
     section(&mut out, kept.churn.as_ref(), &plots);
     section(&mut out, kept.pairs.as_ref(), &plots);
     section(&mut out, kept.rates.as_ref(), &plots);
+    section(&mut out, kept.saturated.as_ref(), &plots);
     if let Some(micro) = &kept.micro {
         head(&mut out, "Micro-benchmarks, by divan", &micro.command, &micro.machine);
         writeln!(out, "```text\n{}\n```", micro.printed).expect("a string");

@@ -103,6 +103,13 @@ fn columns(kept: &Kept) -> Vec<Column<'_>> {
         ));
         columns.push(("p99, us", Box::new(move |server| Some(format!("{:.0}", row(server)?.p99_us)))));
     }
+    if let Some(report) = &kept.saturated {
+        let of = |server: &str, cell| report.at(server, cell).map(|row| format!("{:.2}", row.ratio));
+        columns.push((
+            "requests/s with half a processor, x bare, 64 / 1,000 conn.",
+            Box::new(move |server| both(of(server, load(64, 1024)), of(server, load(1_000, 1024)))),
+        ));
+    }
     columns
 }
 
@@ -160,6 +167,7 @@ fn commands(kept: &Kept) -> Vec<String> {
         of(&kept.churn),
         of(&kept.pairs),
         of(&kept.rates),
+        of(&kept.saturated),
     ];
     commands.into_iter().flatten().map(|command| format!("`{command}`")).collect()
 }
