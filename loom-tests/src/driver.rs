@@ -141,11 +141,19 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// When cargo fails.
+    /// When cargo fails, or a mutation build cannot be copied away.
     pub fn build(build: Build) -> anyhow::Result<Self> {
         let mut cargo = cargo(build);
         cargo.args(["build", "--release", "--package", "loom-tests", "--bin", "model"]);
-        Self::built_by(cargo)
+        let built = Self::built_by(cargo)?;
+        if build != Build::Mutation {
+            return Ok(built);
+        }
+        // Where it is now, the next build without mutants will be.
+        let own = root().join("target").join(build.name());
+        std::fs::create_dir_all(&own)?;
+        std::fs::copy(&built.binary, own.join("model"))?;
+        Ok(Self::new(own.join("model")))
     }
 
     /// Runs a `cargo build` command that builds the `model` binary and takes the binary from it.
@@ -271,16 +279,31 @@ pub fn cargo(build: Build) -> Command {
     let mut cargo = plain_cargo();
     cargo.env("RUSTFLAGS", build.rustflags());
     if build != Build::Std {
-        cargo.env("CARGO_TARGET_DIR", Path::new("target").join(build.name()));
+        cargo.env("CARGO_TARGET_DIR", Path::new("target").join(build.directory()));
+    }
+    if build == Build::Mutation {
+        mutable(&mut cargo);
     }
     cargo
+}
+
+/// Has `cargo` compile this workspace with `--cfg mutation`, and what it depends on without.
+pub fn mutable(cargo: &mut Command) {
+    cargo.env("RUSTC_WORKSPACE_WRAPPER", root().join("loom-tests/mutation-rustc"));
 }
 
 /// A `cargo` at the root that inherits no compiler flags and no target directory.
 pub fn plain_cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "RUSTDOCFLAGS", "CARGO_TARGET_DIR"] {
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_RUSTFLAGS",
+        "RUSTDOCFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_TARGET_DIR",
+    ] {
         cargo.env_remove(name);
     }
     cargo

@@ -56,7 +56,8 @@ pub enum Build {
     Loom,
     /// `--cfg shuttle`.
     Shuttle,
-    /// `--cfg loom --cfg mutation`: loom, with guards, bits and orderings that can be changed.
+    /// `--cfg loom`, and `--cfg mutation` for this workspace alone: loom, with guards, bits and orderings that can be
+    /// changed.
     Mutation,
 }
 
@@ -72,7 +73,7 @@ impl Build {
         Build::Std
     };
 
-    /// The name in reports, and of its target directory below `target/`.
+    /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Build::Std => "std",
@@ -82,13 +83,21 @@ impl Build {
         }
     }
 
+    /// Its target directory, below `target/`. A mutation build has loom's dependencies, and so need not build them again.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Build::Std => "",
+            Build::Loom | Build::Mutation => "loom",
+            Build::Shuttle => "shuttle",
+        }
+    }
+
     /// What RUSTFLAGS must hold, to the letter: flags from the caller's environment would win silently.
     pub fn rustflags(self) -> &'static str {
         match self {
             Build::Std => "",
-            Build::Loom => "--cfg loom",
+            Build::Loom | Build::Mutation => "--cfg loom",
             Build::Shuttle => "--cfg shuttle",
-            Build::Mutation => "--cfg loom --cfg mutation",
         }
     }
 

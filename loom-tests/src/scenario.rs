@@ -138,39 +138,61 @@ impl Setup {
         Self { order, runner }
     }
 
-    /// Spawns `roles` in this setup's order, runs `main` on the calling thread and joins them all.
+    /// Runs `roles` at once, spawned in this setup's order, and joins them all.
     ///
-    /// On plain threads a gate holds every role and `main` until all of them are there, so that they
-    /// really meet; the checkers schedule them anyway.
+    /// On plain threads a gate holds every role until all of them are there, so that they really meet; the checkers
+    /// schedule them anyway. There the last one runs on the calling thread, which is all that it has to do, and a thread
+    /// fewer is started each time.
     ///
     /// # Panics
     ///
     /// With the panic of a role, if one panicked.
-    pub fn race(&self, main: impl FnOnce(), roles: Vec<Role>) {
-        let gate = Gate::new(roles.len() + 1);
-        let mut spawned: Vec<_> = ["1", "2", "3", "4", "5"].into_iter().zip(roles).collect();
-        steps::collect();
-        recording::restart();
-        recording::name_thread("main");
+    pub fn race(&self, roles: Vec<Role>) {
+        let mut roles = self.named(roles);
+        let own = if cfg!(any(loom, shuttle)) { None } else { roles.pop() };
+        meet(own.map_or_else(|| Box::new(|| {}) as Role, |(_, role)| role), roles);
+    }
+
+    /// As [`race`](Self::race), and `main` runs beside them on the calling thread.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of a role, if one panicked.
+    pub fn race_beside(&self, main: impl FnOnce(), roles: Vec<Role>) {
+        meet(main, self.named(roles));
+    }
+
+    /// The roles in the order in which they are spawned, with their names.
+    fn named(&self, roles: Vec<Role>) -> Vec<(&'static str, Role)> {
+        let mut named: Vec<_> = ["1", "2", "3", "4", "5"].into_iter().zip(roles).collect();
         if self.order == Order::Reverse {
-            spawned.reverse();
+            named.reverse();
         }
-        let handles: Vec<_> = spawned
-            .into_iter()
-            .map(|(name, role)| {
-                thread::spawn(move || {
-                    recording::name_thread(name);
-                    gate.pass();
-                    role();
-                })
+        named
+    }
+}
+
+/// Spawns `roles`, runs `main`, and joins them.
+fn meet(main: impl FnOnce(), roles: Vec<(&'static str, Role)>) {
+    let gate = Gate::new(roles.len() + 1);
+    steps::collect();
+    recording::restart();
+    recording::name_thread("main");
+    let handles: Vec<_> = roles
+        .into_iter()
+        .map(|(name, role)| {
+            thread::spawn(move || {
+                recording::name_thread(name);
+                gate.pass();
+                role();
             })
-            .collect();
-        gate.pass();
-        main();
-        for handle in handles {
-            if let Err(payload) = handle.join() {
-                std::panic::resume_unwind(payload);
-            }
+        })
+        .collect();
+    gate.pass();
+    main();
+    for handle in handles {
+        if let Err(payload) = handle.join() {
+            std::panic::resume_unwind(payload);
         }
     }
 }

@@ -37,7 +37,7 @@ fn lost_update(setup: &Setup) -> String {
     let bump = |counter: &AtomicU32| counter.store(counter.load(Ordering::Acquire) + 1, Ordering::Release);
     let (mine, other) = (counter.clone(), counter.clone());
     let roles: Vec<Role> = vec![Box::new(move || bump(&other))];
-    setup.race(|| bump(&mine), roles);
+    setup.race_beside(|| bump(&mine), roles);
     format!("counter={}", counter.load(Ordering::Acquire))
 }
 
@@ -48,7 +48,7 @@ fn two_increments(setup: &Setup) -> String {
     let roles: Vec<Role> = vec![Box::new(move || {
         other.fetch_add(1, Ordering::AcqRel);
     })];
-    setup.race(
+    setup.race_beside(
         || {
             mine.fetch_add(1, Ordering::AcqRel);
         },
@@ -88,7 +88,7 @@ fn data_race(setup: &Setup) -> String {
     let cell = share(Cell(UnsafeCell::new(0)));
     let (mine, other) = (cell.clone(), cell.clone());
     let roles: Vec<Role> = vec![Box::new(move || other.bump())];
-    setup.race(|| mine.bump(), roles);
+    setup.race_beside(|| mine.bump(), roles);
     String::new()
 }
 
@@ -100,7 +100,7 @@ fn deadlock(setup: &Setup) -> String {
         let _second = lock(&other.1);
         let _first = lock(&other.0);
     })];
-    setup.race(
+    setup.race_beside(
         || {
             let _first = lock(&mine.0);
             let _second = lock(&mine.1);

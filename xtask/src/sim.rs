@@ -1,13 +1,13 @@
 //! `cargo xtask sim`: the reactor on its simulated kernel, under shuttle.
 //!
-//! Two builds of their own, both with the simulated kernel: one to explore (`target/sim`), and one with mutants, by which
-//! known races are put back (`target/sim-mutation`).
+//! Two builds in a directory of their own, both with the simulated kernel: one to explore, and one with mutants, by which
+//! known races are put back.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
 use anyhow::Context as _;
-use loom_tests::driver::plain_cargo;
+use loom_tests::driver::{mutable, plain_cargo};
 
 /// Schedules of each scheduler for each scenario, in `cargo xtask test`.
 const SHORT: usize = 1_000;
@@ -16,21 +16,19 @@ pub const FULL: usize = 20_000;
 /// Until a race that was put back is noticed.
 const RACE: usize = 5_000;
 
-/// Passes `arguments` on to the scenarios' own command, which can put races back if it is `mutable`. Whether nothing
-/// failed.
-pub fn run<A: AsRef<OsStr>>(mutable: bool, arguments: impl IntoIterator<Item = A>) -> anyhow::Result<bool> {
-    let status = sim(mutable).args(arguments).status().context("cargo cannot be started")?;
+/// Passes `arguments` on to the scenarios' own command, which can put races back if it is built `with_mutants`. Whether
+/// nothing failed.
+pub fn run<A: AsRef<OsStr>>(with_mutants: bool, arguments: impl IntoIterator<Item = A>) -> anyhow::Result<bool> {
+    let status = sim(with_mutants).args(arguments).status().context("cargo cannot be started")?;
     Ok(status.success())
 }
 
-fn sim(mutable: bool) -> Command {
+fn sim(with_mutants: bool) -> Command {
     let mut cargo = plain_cargo();
-    let (flags, directory) = if mutable {
-        ("--cfg shuttle --cfg sim --cfg mutation", "target/sim-mutation")
-    } else {
-        ("--cfg shuttle --cfg sim", "target/sim")
-    };
-    cargo.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", directory);
+    cargo.env("RUSTFLAGS", "--cfg shuttle --cfg sim").env("CARGO_TARGET_DIR", "target/sim");
+    if with_mutants {
+        mutable(&mut cargo);
+    }
     cargo.args(["run", "--quiet", "--profile", "sim", "--package", "pollproof-sim-tests", "--bin", "sim", "--"]);
     cargo
 }

@@ -88,7 +88,7 @@ fn against(setup: &Setup, connections: u32, accept: fn(&Server), ends: &[fn(&Ser
     let server = server(connections);
     let mut roles = vec![role(&server, accept)];
     roles.extend(ends.iter().map(|end| role(&server, *end)));
-    setup.race(|| {}, roles);
+    setup.race(roles);
     outcome(&server)
 }
 
@@ -132,7 +132,7 @@ pub const SCENARIOS: &[Scenario] = &[
                     s.sleep();
                 }
             });
-            setup.race(|| {}, vec![acceptor, role(&server, Server::end), role(&server, Server::end)]);
+            setup.race(vec![acceptor, role(&server, Server::end), role(&server, Server::end)]);
             let signals = *server.signals.lock().expect("no panic");
             assert!(signals <= 1, "{signals} ends have woken it");
             format!("signals {signals}")

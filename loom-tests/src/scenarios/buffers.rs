@@ -190,7 +190,7 @@ pub const SCENARIOS: &[Scenario] = &[
                     unsafe { queue.pop("consumer") };
                 }
             });
-            setup.race(|| {}, vec![producer, consumer]);
+            setup.race(vec![producer, consumer]);
             // Safety: every role is joined.
             let (all, outcome) = unsafe { queue.end() };
             assert_eq!(all, [1, 2, 3], "{outcome}");
@@ -214,7 +214,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 }
             });
             let other = role(&queue, |queue| queue.consume(0, "other"));
-            setup.race(|| {}, vec![producer, other]);
+            setup.race(vec![producer, other]);
             // Safety: every role is joined.
             let (all, outcome) = unsafe { queue.end() };
             assert_eq!(all, [1, 2], "{outcome}");
@@ -250,7 +250,7 @@ pub const SCENARIOS: &[Scenario] = &[
                     unsafe { queue.pop("consumer") };
                 }
             }));
-            setup.race(|| {}, roles);
+            setup.race(roles);
             // Safety: every role is joined.
             let (all, outcome) = unsafe { queue.end() };
             // Ordering: Relaxed, as above.
@@ -301,7 +301,7 @@ pub const SCENARIOS: &[Scenario] = &[
                     queue.leave();
                 })
             };
-            setup.race(|| {}, vec![producer, consumer]);
+            setup.race(vec![producer, consumer]);
             // Ordering: Relaxed: every role is joined.
             let (dropped, popped) = (dropped.load(Ordering::Relaxed), queue.popped.load(Ordering::Relaxed));
             assert_eq!(dropped, 7, "a value is left, or was dropped twice");

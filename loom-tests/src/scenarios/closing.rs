@@ -16,7 +16,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.hanger_up(), world.closer()]);
+            setup.race(vec![world.hanger_up(), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             assert_eq!(world.count("disconnect") == 0, outcome.contains("close:First"), "{outcome}");
@@ -40,7 +40,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let which = w.close();
                 w.note(format!("two:{which:?}"));
             });
-            setup.race(|| {}, vec![first, second]);
+            setup.race(vec![first, second]);
             let _ = world.close();
             let outcome = world.end();
             assert_eq!(outcome.matches(":First").count(), 1, "{outcome}");
@@ -57,7 +57,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.closer()]);
+            setup.race(vec![world.role(|w| w.data()), world.closer()]);
             let outcome = world.end();
             assert!(outcome.contains("del 1"), "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -73,7 +73,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.close_with_note())]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.close_with_note())]);
             let outcome = world.end();
             assert!(outcome.contains("note seen"), "{outcome}");
             outcome
@@ -92,7 +92,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.write_note();
                 w.shutdown();
             });
-            setup.race(|| {}, vec![world.role(|w| w.data()), user]);
+            setup.race(vec![world.role(|w| w.data()), user]);
             let outcome = world.end();
             assert!(outcome.contains("note seen"), "{outcome}");
             outcome
@@ -109,7 +109,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::connected(setup, User::default());
             let first = world.role(|w| w.add_close_callback(10));
             let second = world.role(|w| w.add_close_callback(11));
-            setup.race(|| {}, vec![first, second, world.closer()]);
+            setup.race(vec![first, second, world.closer()]);
             world.end() + &format!(" callbacks {}", world.close_callbacks())
         },
     },
@@ -127,7 +127,7 @@ pub const SCENARIOS: &[Scenario] = &[
             }
             let user = User { on_close: adds, callbacks: 2, ..User::default() };
             let world = World::connected(setup, user);
-            setup.race(|| {}, vec![world.hanger_up(), world.closer()]);
+            setup.race(vec![world.hanger_up(), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 2, "{outcome}");
             assert!(outcome.contains("rejected 1"), "{outcome}");
@@ -144,7 +144,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { callbacks: 0, ..User::default() };
             let world = World::connected(setup, user);
-            setup.race(|| {}, vec![world.hanger_up(), world.closer()]);
+            setup.race(vec![world.hanger_up(), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 0, "{outcome}");
             outcome
@@ -160,7 +160,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User::default());
             let poller = world.role(|w| w.data());
-            setup.race(|| {}, vec![poller, world.hanger_up(), world.closer()]);
+            setup.race(vec![poller, world.hanger_up(), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -176,7 +176,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { handler: false, ..User::default() };
             let world = World::connected(setup, user);
-            setup.race(|| {}, vec![world.hanger_up(), world.closer()]);
+            setup.race(vec![world.hanger_up(), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -192,7 +192,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { handler: false, ..User::default() };
             let world = World::connected(setup, user);
-            setup.race(|| {}, vec![world.hanger_up(), world.hanger_up()]);
+            setup.race(vec![world.hanger_up(), world.hanger_up()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 0, "{outcome}");
             outcome

@@ -18,7 +18,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::registered(setup, User::default());
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![world.hanger_up()]);
+            setup.race_beside(|| acceptor.connect(), vec![world.hanger_up()]);
             let outcome = world.end();
             assert_eq!((world.count("connect"), world.count("disconnect")), (1, 1), "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -35,7 +35,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::registered(setup, User::default());
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![world.closer()]);
+            setup.race_beside(|| acceptor.connect(), vec![world.closer()]);
             let outcome = world.end();
             assert!(world.count("disconnect") <= world.count("connect"), "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -52,7 +52,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::registered(setup, User::default());
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![world.hanger_up(), world.closer()]);
+            setup.race_beside(|| acceptor.connect(), vec![world.hanger_up(), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -68,7 +68,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::registered(setup, User::default());
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![world.role(|w| w.eof())]);
+            setup.race_beside(|| acceptor.connect(), vec![world.role(|w| w.eof())]);
             let outcome = world.end();
             assert_eq!((world.count("connect"), world.count("disconnect")), (1, 1), "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -89,7 +89,7 @@ pub const SCENARIOS: &[Scenario] = &[
             };
             let world = World::registered(setup, User { on_disconnect, ..User::default() });
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![world.hanger_up()]);
+            setup.race_beside(|| acceptor.connect(), vec![world.hanger_up()]);
             let outcome = world.end();
             assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
             outcome
@@ -110,7 +110,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.peer_takes(1);
                 w.hup();
             });
-            setup.race(|| acceptor.connect(), vec![others]);
+            setup.race_beside(|| acceptor.connect(), vec![others]);
             let outcome = world.end();
             assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
             outcome
@@ -127,7 +127,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::registered(setup, User { room: 9, ..User::default() });
             let acceptor = world.clone();
             let flusher = world.flusher(1);
-            setup.race(
+            setup.race_beside(
                 || {
                     acceptor.connect();
                     let _ = acceptor.flush(1);
@@ -150,7 +150,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { on_connect: closes, ..User::default() };
             let world = World::registered(setup, user);
             let acceptor = world.clone();
-            setup.race(
+            setup.race_beside(
                 || acceptor.connect(),
                 vec![world.role(|w| {
                     w.data();
@@ -173,7 +173,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { on_prepare: closes, ..User::default() };
             let world = World::registered(setup, user);
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![]);
+            setup.race_beside(|| acceptor.connect(), vec![]);
             let outcome = world.end();
             assert_eq!(world.count("connect") + world.count("disconnect"), 0, "{outcome}");
             assert!(outcome.contains("del 0"), "{outcome}");
@@ -190,7 +190,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::born(setup, User::default());
             let acceptor = world.clone();
-            setup.race(
+            setup.race_beside(
                 || {
                     acceptor.register();
                     acceptor.connect();
@@ -217,7 +217,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { output: true, flushes_early: true, on_prepare, ..User::default() };
             let world = World::born(setup, user);
             let acceptor = world.clone();
-            setup.race(
+            setup.race_beside(
                 || {
                     acceptor.register();
                     acceptor.connect();

@@ -15,13 +15,10 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(
-                || {},
-                vec![world.role(|w| {
-                    w.data();
-                    w.data();
-                })],
-            );
+            setup.race(vec![world.role(|w| {
+                w.data();
+                w.data();
+            })]);
             let outcome = world.end();
             assert!(world.requests() >= 1, "{outcome}");
             outcome
@@ -42,7 +39,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.peer_takes(2);
                 let _ = w.flush(1);
             });
-            setup.race(|| {}, vec![world.role(|w| w.data()), poller]);
+            setup.race(vec![world.role(|w| w.data()), poller]);
             let outcome = world.end();
             assert!(outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
@@ -61,7 +58,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.data();
             });
-            setup.race(|| {}, vec![world.role(|w| w.data()), poller]);
+            setup.race(vec![world.role(|w| w.data()), poller]);
             let outcome = world.end();
             assert!(outcome.contains("read 3 handled 3"), "{outcome}");
             outcome
@@ -81,7 +78,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 let _ = w.flush(1);
             });
-            setup.race(|| {}, vec![flusher, poller]);
+            setup.race(vec![flusher, poller]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");
             outcome
@@ -97,7 +94,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User::default());
             world.peer_sends();
-            setup.race(|| {}, vec![world.poller(), world.hanger_up()]);
+            setup.race(vec![world.poller(), world.hanger_up()]);
             let outcome = world.end();
             assert_eq!((world.requests(), world.close_callbacks()), (1, 1), "{outcome}");
             outcome
@@ -117,7 +114,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.poll();
                 w.hup();
             });
-            setup.race(|| {}, vec![first, world.hanger_up()]);
+            setup.race(vec![first, world.hanger_up()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             assert_eq!(world.count("disconnect"), 1, "{outcome}");
@@ -135,7 +132,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::registered(setup, User::default());
             let acceptor = world.clone();
-            setup.race(
+            setup.race_beside(
                 || acceptor.connect(),
                 vec![world.role(|w| {
                     w.data();
@@ -158,7 +155,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { packet: 2, ..User::default() };
             let world = World::connected(setup, user);
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.data())]);
             let outcome = world.end();
             assert!((1..=2).contains(&world.requests()), "{outcome}");
             assert!(outcome.contains("read 2 handled 2"), "{outcome}");
@@ -176,7 +173,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { packet: 2, ..User::default() };
             let world = World::connected(setup, user);
             world.peer_sends();
-            setup.race(|| {}, vec![world.poller(), world.hanger_up()]);
+            setup.race(vec![world.poller(), world.hanger_up()]);
             let outcome = world.end();
             assert_eq!((world.last_told(), world.close_callbacks()), (1, 1), "{outcome}");
             assert!((1..=2).contains(&world.requests()), "{outcome}");
@@ -193,7 +190,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User::default());
             (0..3).for_each(|_| world.peer_sends());
-            setup.race(|| {}, vec![world.role(|w| w.event_once()), world.role(|w| w.event_once())]);
+            setup.race(vec![world.role(|w| w.event_once()), world.role(|w| w.event_once())]);
             let read = world.segments_read();
             assert!((1..=2).contains(&read), "two events read {read} segments");
             world.end() + &format!(" after {read}")

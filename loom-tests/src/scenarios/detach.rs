@@ -16,7 +16,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.detacher()]);
+            setup.race(vec![world.role(|w| w.data()), world.detacher()]);
             let outcome = world.end();
             assert!(outcome.contains("del 1 handed back"), "{outcome}");
             outcome
@@ -35,7 +35,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.write_note();
                 w.detach();
             });
-            setup.race(|| {}, vec![world.role(|w| w.data()), user]);
+            setup.race(vec![world.role(|w| w.data()), user]);
             let outcome = world.end();
             assert!(outcome.contains("note seen"), "{outcome}");
             outcome
@@ -50,7 +50,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { handler: false, ..User::default() });
-            setup.race(|| {}, vec![world.role(|w| w.read_blocking(1)), world.detacher()]);
+            setup.race(vec![world.role(|w| w.read_blocking(1)), world.detacher()]);
             let outcome = world.end();
             assert!(outcome.contains("handed back"), "{outcome}");
             outcome
@@ -65,7 +65,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.detacher(), world.closer()]);
+            setup.race(vec![world.detacher(), world.closer()]);
             world.end()
         },
     },
@@ -78,7 +78,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.closer(), world.closer(), world.detacher()]);
+            setup.race(vec![world.closer(), world.closer(), world.detacher()]);
             let outcome = world.end();
             assert!(outcome.matches(":First").count() <= 1, "{outcome}");
             assert!(outcome.contains("del 1"), "{outcome}");
@@ -95,7 +95,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: false,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.detacher(), world.detacher()]);
+            setup.race(vec![world.detacher(), world.detacher()]);
             let outcome = world.end();
             assert!(outcome.contains("del 1 handed back"), "{outcome}");
             outcome
@@ -110,7 +110,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.detacher(), world.hanger_up()]);
+            setup.race(vec![world.detacher(), world.hanger_up()]);
             let outcome = world.end();
             assert!(outcome.contains("del 1"), "{outcome}");
             outcome
@@ -132,7 +132,7 @@ pub const SCENARIOS: &[Scenario] = &[
             }
             let world = World::registered(setup, User { on_connect: busy, ..User::default() });
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![]);
+            setup.race_beside(|| acceptor.connect(), vec![]);
             let outcome = world.end();
             assert!(outcome.contains("del 1"), "{outcome}");
             outcome

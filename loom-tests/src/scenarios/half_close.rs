@@ -26,7 +26,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.eof();
             });
-            setup.race(|| {}, vec![poller, world.role(|w| w.peer_takes(1))]);
+            setup.race(vec![poller, world.role(|w| w.peer_takes(1))]);
             let outcome = world.end();
             assert!(world.all_sent(), "{outcome}");
             assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
@@ -42,7 +42,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.eof()), world.closer()]);
+            setup.race(vec![world.role(|w| w.eof()), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             assert_eq!(world.count("disconnect") == 0, outcome.contains("close:First"), "{outcome}");
@@ -58,7 +58,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.eof()), world.hanger_up()]);
+            setup.race(vec![world.role(|w| w.eof()), world.hanger_up()]);
             let outcome = world.end();
             assert_eq!(world.count("disconnect"), 1, "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -75,7 +75,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { handler: false, ..User::default() });
             world.eof();
-            setup.race(|| {}, vec![world.hanger_up(), world.closer()]);
+            setup.race(vec![world.hanger_up(), world.closer()]);
             let outcome = world.end();
             assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
             outcome
@@ -95,7 +95,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let taken = w.flush(2);
                 w.note(format!("flush:{taken:?}"));
             });
-            setup.race(|| {}, vec![flusher, world.hanger_up()]);
+            setup.race(vec![flusher, world.hanger_up()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -115,7 +115,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let taken = w.flush(2);
                 w.note(format!("flush:{taken:?}"));
             });
-            setup.race(|| {}, vec![flusher, world.role(|w| w.eof())]);
+            setup.race(vec![flusher, world.role(|w| w.eof())]);
             let outcome = world.end();
             assert!(world.all_sent(), "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -137,7 +137,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.note(format!("eof:{}", w.look().any(pollproof::protocol::word::EOF)));
                 let _ = w.close();
             });
-            setup.race(|| {}, vec![world.role(|w| w.eof()), user]);
+            setup.race(vec![world.role(|w| w.eof()), user]);
             let outcome = world.end();
             assert!(world.all_sent(), "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");

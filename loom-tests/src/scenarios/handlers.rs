@@ -25,7 +25,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.set_handler(2);
                 w.data();
             });
-            setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
+            setup.race(vec![world.role(|w| w.data()), setter]);
             let before = world.end();
             // Of the two, the setter's own came after it.
             assert!(world.took_by_first() <= 1, "{before}");
@@ -46,7 +46,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { handler: false, sets: true, ..User::default() });
             let setter = world.role(|w| w.set_handler(1));
-            setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
+            setup.race(vec![world.role(|w| w.data()), setter]);
             let outcome = world.end();
             assert_eq!(world.requests(), 1, "{outcome}");
             outcome
@@ -65,7 +65,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.hup();
             });
-            setup.race(|| {}, vec![poller, world.role(|w| w.set_handler(1))]);
+            setup.race(vec![poller, world.role(|w| w.set_handler(1))]);
             let outcome = world.end();
             assert_eq!((world.requests(), world.close_callbacks()), (1, 1), "{outcome}");
             outcome
@@ -83,7 +83,7 @@ pub const SCENARIOS: &[Scenario] = &[
             world.data();
             world.hup();
             assert_eq!(world.close_callbacks(), 0, "closed, and nobody attended");
-            setup.race(|| {}, vec![world.role(|w| w.set_handler(1)), world.closer()]);
+            setup.race(vec![world.role(|w| w.set_handler(1)), world.closer()]);
             let outcome = world.end();
             assert!(world.requests() <= 1, "{outcome}");
             assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
@@ -100,7 +100,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { packet: 2, sets: true, ..User::default() });
             let setter = world.role(|w| w.set_handler(2));
-            setup.race(|| {}, vec![world.role(|w| w.data()), setter]);
+            setup.race(vec![world.role(|w| w.data()), setter]);
             let outcome = world.end();
             assert_eq!(world.count("request2"), 1, "{outcome}");
             outcome
@@ -129,7 +129,7 @@ pub const SCENARIOS: &[Scenario] = &[
                     seen.store(handler.0.with(|id| unsafe { *id }), Relaxed);
                 })
             };
-            setup.race(|| {}, vec![setter, caller]);
+            setup.race(vec![setter, caller]);
             format!("called {}", seen.load(Relaxed))
         },
     },

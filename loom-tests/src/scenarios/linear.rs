@@ -212,7 +212,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 list.run();
             });
             let runner = role(&list, |list| list.run());
-            setup.race(|| {}, vec![adder, other, runner]);
+            setup.race(vec![adder, other, runner]);
             list.push(4);
             explained(&list.1, Callbacks(Some(Vec::new())))
         },
@@ -235,7 +235,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 waited.expire_first();
                 waited.close();
             });
-            setup.race(|| {}, vec![waiter, sender, clock]);
+            setup.race(vec![waiter, sender, clock]);
             waited.explained()
         },
     },
@@ -263,7 +263,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let clock = role(&waited, |waited| {
                 waited.expire_first();
             });
-            setup.race(|| {}, vec![waiter, sender, clock]);
+            setup.race(vec![waiter, sender, clock]);
             waited.explained()
         },
     },

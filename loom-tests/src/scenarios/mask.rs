@@ -24,7 +24,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { handler: false, room: 1, output: true, ..User::default() };
             let world = World::connected(setup, user);
-            setup.race(|| {}, vec![flusher(&world), world.role(|w| w.eof())]);
+            setup.race(vec![flusher(&world), world.role(|w| w.eof())]);
             world.end()
         },
     },
@@ -38,7 +38,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { handler: false, output: true, ..User::default() });
             assert!(world.flush(1).is_ok());
-            setup.race(|| {}, vec![world.role(|w| w.eof()), world.role(|w| w.peer_takes(1))]);
+            setup.race(vec![world.role(|w| w.eof()), world.role(|w| w.peer_takes(1))]);
             let outcome = world.end();
             assert!(world.all_sent(), "{outcome}");
             outcome
@@ -56,7 +56,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::registered(setup, user);
             let acceptor = world.clone();
             let flusher = world.flusher(1);
-            setup.race(|| acceptor.connect(), vec![flusher, world.role(|w| w.eof())]);
+            setup.race_beside(|| acceptor.connect(), vec![flusher, world.role(|w| w.eof())]);
             world.end()
         },
     },
@@ -74,7 +74,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let _ = w.flush_blocking(1);
                 let _ = w.flush(1);
             });
-            setup.race(|| {}, vec![flusher, world.role(|w| w.eof())]);
+            setup.race(vec![flusher, world.role(|w| w.eof())]);
             world.end()
         },
     },
@@ -90,7 +90,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::connected(setup, user);
             assert!(world.flush(1).is_ok());
             let parks = world.flusher(1);
-            setup.race(|| {}, vec![world.role(|w| w.wait_until_sent(1)), parks, world.role(|w| w.eof())]);
+            setup.race(vec![world.role(|w| w.wait_until_sent(1)), parks, world.role(|w| w.eof())]);
             world.end()
         },
     },
@@ -104,7 +104,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { handler: false, room: 1, output: true, ..User::default() };
             let world = World::connected(setup, user);
-            setup.race(|| {}, vec![flusher(&world), world.role(|w| w.eof()), world.closer()]);
+            setup.race(vec![flusher(&world), world.role(|w| w.eof()), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome

@@ -9,7 +9,7 @@ use crate::scenario::{Role, Scenario, Setup};
 /// A connection with output and no room, and who comes to it. It ends, once.
 fn ends(setup: &Setup, user: User, roles: impl FnOnce(&World) -> Vec<Role>) -> (World, String) {
     let world = World::connected(setup, User { output: true, ..user });
-    setup.race(|| {}, roles(&world));
+    setup.race(roles(&world));
     let outcome = world.end();
     assert_eq!(world.close_callbacks(), 1, "{outcome}");
     (world, outcome)
@@ -35,7 +35,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.peer_takes(1);
                 w.peer_takes(1);
             });
-            setup.race(|| {}, vec![world.waiting_flusher(3), first, rest]);
+            setup.race(vec![world.waiting_flusher(3), first, rest]);
             let outcome = world.end();
             assert!(world.all_sent(), "{outcome}");
             outcome
@@ -57,7 +57,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let _ = w.end_output();
                 w.poll();
             });
-            setup.race(|| {}, vec![world.waiting_flusher(2), ender, world.role(|w| w.peer_takes(2))]);
+            setup.race(vec![world.waiting_flusher(2), ender, world.role(|w| w.peer_takes(2))]);
             // It is refused while another flush begins.
             let _ = world.end_output();
             let outcome = world.end();
@@ -84,7 +84,7 @@ pub const SCENARIOS: &[Scenario] = &[
                     w.note(format!("end:{ended:?}"));
                 })
             };
-            setup.race(|| {}, vec![world.role(|w| w.peer_takes(1)), ender(), ender()]);
+            setup.race(vec![world.role(|w| w.peer_takes(1)), ender(), ender()]);
             let outcome = world.end();
             assert!(world.all_sent() && world.output_ended(), "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -115,7 +115,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User::kept());
             world.eof();
-            setup.race(|| {}, vec![world.waiting_flusher(1), world.hanger_up()]);
+            setup.race(vec![world.waiting_flusher(1), world.hanger_up()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -158,7 +158,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { handler: false, limit: 1, ..User::default() });
             world.data();
-            setup.race(|| {}, vec![world.role(|w| w.read_blocking(2)), world.hanger_up()]);
+            setup.race(vec![world.role(|w| w.read_blocking(2)), world.hanger_up()]);
             let outcome = world.end();
             assert!(outcome.contains("reader1:Closed") || outcome.contains("reader1:busy"), "{outcome}");
             outcome
@@ -174,7 +174,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { handler: false, limit: 1, ..User::default() });
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.data())]);
             let read = world.segments_read();
             assert!((1..=2).contains(&read), "{read} segments were read");
             world.end()
@@ -224,7 +224,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { handler: false, shares: true, ..User::default() });
-            setup.race(|| {}, vec![world.hanger_up(), world.hanger_up()]);
+            setup.race(vec![world.hanger_up(), world.hanger_up()]);
             let outcome = world.end();
             assert!(!world.in_epoll() && world.close_callbacks() == 0, "{outcome}");
             outcome

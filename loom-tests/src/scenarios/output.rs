@@ -6,7 +6,7 @@ use crate::scenario::{Role, Scenario, Setup};
 
 fn with_room(setup: &Setup, room: u64, roles: impl FnOnce(&World) -> Vec<Role>) -> (World, String) {
     let world = World::connected(setup, User { room, output: true, ..User::default() });
-    setup.race(|| {}, roles(&world));
+    setup.race(roles(&world));
     let outcome = world.end();
     (world, outcome)
 }
@@ -24,7 +24,7 @@ fn parked_and_flushed_against(setup: &Setup, another: impl FnOnce(&World) -> Rol
     let world = World::connected(setup, User { output: true, ..User::default() });
     assert!(world.flush(1).is_ok(), "it is queued");
     let roles = vec![world.role(|w| w.peer_takes(2)), flusher(&world, 1), another(&world)];
-    setup.race(|| {}, roles);
+    setup.race(roles);
     let outcome = world.end();
     assert_eq!(world.close_callbacks(), 1, "{outcome}");
     (world, outcome)
@@ -147,7 +147,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.peer_takes(1);
                 w.data();
             });
-            setup.race(|| {}, vec![flusher, poller]);
+            setup.race(vec![flusher, poller]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
@@ -242,7 +242,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { output: true, ..User::default() });
             assert!(world.flush(2).is_ok());
-            setup.race(|| {}, vec![world.role(|w| w.peer_takes(1)), world.role(|w| w.peer_takes(1))]);
+            setup.race(vec![world.role(|w| w.peer_takes(1)), world.role(|w| w.peer_takes(1))]);
             let outcome = world.end();
             assert!(world.all_sent(), "{outcome}");
             outcome
@@ -259,7 +259,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::connected(setup, User { output: true, ..User::default() });
             assert!(world.flush(1).is_ok());
             let poller = world.role(|w| w.peer_takes(9));
-            setup.race(|| {}, vec![flusher(&world, 1), flusher(&world, 2), poller]);
+            setup.race(vec![flusher(&world, 1), flusher(&world, 2), poller]);
             let outcome = world.end();
             assert!(world.all_sent(), "{outcome}");
             outcome
@@ -275,7 +275,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { room: 9, output: true, ..User::default() });
             let closer = world.clone();
-            setup.race(|| _ = closer.close(), vec![flusher(&world, 1), flusher(&world, 1)]);
+            setup.race_beside(|| _ = closer.close(), vec![flusher(&world, 1), flusher(&world, 1)]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -291,7 +291,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { room: 9, output: true, ..User::default() });
             let poller = world.clone();
-            setup.race(|| poller.eof(), vec![flusher(&world, 1), flusher(&world, 1)]);
+            setup.race_beside(|| poller.eof(), vec![flusher(&world, 1), flusher(&world, 1)]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             assert!(world.all_sent(), "{outcome}");
@@ -308,7 +308,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { output: true, ..User::default() });
             assert!(world.flush(1).is_ok());
-            setup.race(|| {}, vec![flusher(&world, 1), world.closer()]);
+            setup.race(vec![flusher(&world, 1), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -324,7 +324,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { output: true, ..User::default() });
             assert!(world.flush(1).is_ok());
-            setup.race(|| {}, vec![flusher(&world, 1), world.role(|w| w.peer_takes(1))]);
+            setup.race(vec![flusher(&world, 1), world.role(|w| w.peer_takes(1))]);
             let outcome = world.end();
             assert!(outcome.contains("sent 1 of 2"), "{outcome}");
             outcome
@@ -340,7 +340,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { output: true, ..User::default() });
             assert!(world.flush(1).is_ok());
-            setup.race(|| {}, vec![world.role(|w| w.peer_takes(1)), world.closer()]);
+            setup.race(vec![world.role(|w| w.peer_takes(1)), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome

@@ -6,7 +6,7 @@ use crate::scenario::{Role, Scenario, Setup};
 
 fn against(setup: &Setup, user: User, roles: impl FnOnce(&World) -> Vec<Role>) -> String {
     let world = World::connected(setup, User { callbacks: 2, ..user });
-    setup.race(|| {}, roles(&world));
+    setup.race(roles(&world));
     let outcome = world.end();
     assert_eq!(world.close_callbacks(), 2, "{outcome}");
     outcome
@@ -15,7 +15,7 @@ fn against(setup: &Setup, user: User, roles: impl FnOnce(&World) -> Vec<Role>) -
 fn prepare_panics(setup: &Setup, role: fn(&World) -> Role) -> String {
     let world = World::born(setup, User { on_prepare: panics, callbacks: 2, ..User::default() });
     let acceptor = world.clone();
-    setup.race(
+    setup.race_beside(
         || {
             acceptor.register();
             acceptor.connect();
@@ -33,7 +33,7 @@ fn prepare_panics(setup: &Setup, role: fn(&World) -> Role) -> String {
 fn connect_against(setup: &Setup, role: fn(&World) -> Role) -> (World, String) {
     let world = World::registered(setup, User { on_disconnect: panics, callbacks: 2, ..User::default() });
     let acceptor = world.clone();
-    setup.race(|| acceptor.connect(), vec![role(&world)]);
+    setup.race_beside(|| acceptor.connect(), vec![role(&world)]);
     let outcome = world.end();
     assert_eq!(world.close_callbacks(), 2, "{outcome}");
     (world, outcome)
@@ -97,7 +97,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { on_connect: panics, callbacks: 2, ..User::default() };
             let world = World::registered(setup, user);
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![world.hanger_up()]);
+            setup.race_beside(|| acceptor.connect(), vec![world.hanger_up()]);
             let outcome = world.end();
             assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 2), "{outcome}");
             outcome
@@ -114,7 +114,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { on_connect: panics, callbacks: 2, ..User::default() };
             let world = World::registered(setup, user);
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![world.closer()]);
+            setup.race_beside(|| acceptor.connect(), vec![world.closer()]);
             let outcome = world.end();
             assert_eq!(world.count("disconnect"), world.count("connect"), "{outcome}");
             assert_eq!(world.close_callbacks(), 2, "{outcome}");
@@ -131,7 +131,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::registered(setup, User { on_prepare: panics, ..User::default() });
             let acceptor = world.clone();
-            setup.race(|| acceptor.connect(), vec![]);
+            setup.race_beside(|| acceptor.connect(), vec![]);
             let outcome = world.end();
             assert_eq!((world.count("connect"), world.close_callbacks()), (0, 1), "{outcome}");
             assert!(outcome.contains("del 0"), "{outcome}");

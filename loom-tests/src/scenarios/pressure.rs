@@ -42,7 +42,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { limit: 1, ..User::default() });
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.data())]);
             let outcome = world.end();
             assert!(outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
@@ -62,7 +62,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let event = if w.poll() { "an event" } else { "no event" };
                 w.note(format!("{}: {event}", w.who()));
             };
-            setup.race(|| {}, vec![world.role(poller), world.role(poller)]);
+            setup.race(vec![world.role(poller), world.role(poller)]);
             assert_eq!(world.segments_read(), 1, "nobody has consumed");
             world.connect();
             let outcome = world.end();
@@ -79,7 +79,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { limit: 1, packet: 2, ..User::default() });
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.data())]);
             let outcome = world.end();
             assert!(outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
@@ -98,7 +98,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.data();
             });
-            setup.race(|| {}, vec![world.role(|w| w.read_blocking(2)), poller]);
+            setup.race(vec![world.role(|w| w.read_blocking(2)), poller]);
             let outcome = world.end();
             assert!(outcome.contains("Ready") || outcome.contains("busy"), "{outcome}");
             outcome
@@ -115,7 +115,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::connected(setup, User { handler: false, limit: 1, ..User::default() });
             world.peer_sends();
             let poller = world.role(|w| w.data());
-            setup.race(|| {}, vec![world.role(|w| w.read_blocking(1)), poller]);
+            setup.race(vec![world.role(|w| w.read_blocking(1)), poller]);
             world.poll();
             assert!(world.segments_read() < 2 || world.handled() > 0, "read on, though nobody consumed");
             world.read_blocking(2);
@@ -135,7 +135,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { handler: false, limit: 1, ..User::default() };
             let world = World::connected(setup, user);
             let roles = vec![world.flusher(1), world.role(|w| w.read_what_is_there()), world.role(|w| w.data())];
-            setup.race(|| {}, roles);
+            setup.race(roles);
             world.end()
         },
     },
@@ -149,7 +149,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { handler: false, limit: 1, room: 9, ..User::default() });
             let flusher = world.waiting_flusher(1);
-            setup.race(|| {}, vec![flusher, world.role(|w| w.data())]);
+            setup.race(vec![flusher, world.role(|w| w.data())]);
             world.end()
         },
     },
@@ -168,7 +168,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.read_what_is_there();
                 let _ = w.flush(1);
             });
-            setup.race(|| {}, vec![flusher, reader]);
+            setup.race(vec![flusher, reader]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");
             outcome
@@ -187,7 +187,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.data();
             });
-            setup.race(|| {}, vec![poller, world.role(|w| w.peer_takes(2))]);
+            setup.race(vec![poller, world.role(|w| w.peer_takes(2))]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
@@ -208,7 +208,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { high: 2, output: true, on_request: answers_two, ..User::default() };
             let world = World::connected(setup, user);
             world.data();
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.peer_takes(1))]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.peer_takes(1))]);
             let outcome = world.end();
             assert!(outcome.contains("read 2 handled 2 sent 1 of 4"), "{outcome}");
             outcome
@@ -224,7 +224,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, slow_peer());
             world.data();
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.data())]);
             assert_eq!(world.requests(), 1, "it is to wait");
             world.peer_takes(9);
             let outcome = world.end();
@@ -244,7 +244,7 @@ pub const SCENARIOS: &[Scenario] = &[
             world.data();
             world.data();
             let flusher = world.flusher(1);
-            setup.race(|| {}, vec![flusher, world.role(|w| w.peer_takes(9))]);
+            setup.race(vec![flusher, world.role(|w| w.peer_takes(9))]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
@@ -266,7 +266,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::connected(setup, user);
             world.data();
             world.data();
-            setup.race(|| {}, vec![world.role(|w| w.eof()), world.role(|w| w.peer_takes(1))]);
+            setup.race(vec![world.role(|w| w.eof()), world.role(|w| w.peer_takes(1))]);
             let outcome = world.end();
             assert!(outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
@@ -283,7 +283,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { room: 9, high: 1, output: true, ..User::default() };
             let world = World::connected(setup, user);
             let flusher = world.flusher(2);
-            setup.race(|| {}, vec![flusher, world.role(|w| w.data())]);
+            setup.race(vec![flusher, world.role(|w| w.data())]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");
             outcome
@@ -300,7 +300,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { room: 9, high: 1, output: true, on_request: answers_beside_role_1, ..User::default() };
             let world = World::connected(setup, user);
             let flusher = world.flusher(2);
-            setup.race(|| {}, vec![flusher, world.role(|w| w.data())]);
+            setup.race(vec![flusher, world.role(|w| w.data())]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 1 handled 1"), "{outcome}");
             outcome
@@ -316,7 +316,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { on_request: answers_if_open, ..slow_peer() });
             world.data();
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.closer()]);
+            setup.race(vec![world.role(|w| w.data()), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -332,7 +332,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { on_request: answers_if_open, ..slow_peer() });
             world.data();
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.hanger_up()]);
+            setup.race(vec![world.role(|w| w.data()), world.hanger_up()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -351,7 +351,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.data();
             });
-            setup.race(|| {}, vec![poller, world.role(|w| w.data()), world.closer()]);
+            setup.race(vec![poller, world.role(|w| w.data()), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome

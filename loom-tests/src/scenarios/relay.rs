@@ -56,7 +56,7 @@ fn second_segment_against(
     let to = World::connected(setup, to);
     let from = World::relaying_to(&to, setup, relay(on_request));
     from.data();
-    setup.race(|| {}, vec![from.role(|w| w.data()), another(&from, &to)]);
+    setup.race(vec![from.role(|w| w.data()), another(&from, &to)]);
     let outcome = from.end_with(&to);
     (from, to, outcome)
 }
@@ -68,7 +68,7 @@ fn waiting_against(setup: &Setup, bytes: u64, event: fn(&World)) -> String {
     let from = World::relaying_to(&to, setup, relay(passes_on_if_open));
     from.data();
     from.data();
-    setup.race(|| {}, vec![to.role(move |w| event(&w)), to.role(move |w| w.peer_takes(bytes))]);
+    setup.race(vec![to.role(move |w| event(&w)), to.role(move |w| w.peer_takes(bytes))]);
     let outcome = from.end_with(&to);
     assert!(outcome.contains("read 2 handled 2"), "{outcome}");
     outcome
@@ -101,7 +101,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let to = World::connected(setup, slow());
             let from = World::relaying_to(&to, setup, relay(passes_on));
             from.data();
-            setup.race(|| {}, vec![from.role(|w| w.data()), to.role(|w| w.peer_takes(1))]);
+            setup.race(vec![from.role(|w| w.data()), to.role(|w| w.peer_takes(1))]);
             to.peer_takes(1);
             let outcome = from.end_with(&to);
             assert!(to.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
@@ -134,7 +134,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let to = World::connected(setup, User { room: 9, ..slow() });
             let from = World::relaying_to(&to, setup, relay(passes_on_if_open));
             let flusher = to.flusher(2);
-            setup.race(|| {}, vec![from.role(|w| w.data()), flusher]);
+            setup.race(vec![from.role(|w| w.data()), flusher]);
             let outcome = from.end_with(&to);
             assert!(outcome.contains("read 1 handled 1"), "{outcome}");
             outcome
@@ -238,7 +238,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let from = World::relaying_to(&to, setup, User { keeps_open: true, ..relay(passes_all_on) });
             from.data();
             from.peer_sends();
-            setup.race(|| {}, vec![from.role(|w| w.eof()), to.role(|w| w.peer_takes(2))]);
+            setup.race(vec![from.role(|w| w.eof()), to.role(|w| w.peer_takes(2))]);
             let outcome = from.end_with(&to);
             assert!(to.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
             assert!(to.output_ended(), "{outcome}");
@@ -258,7 +258,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.eof();
                 w.peer_takes(1);
             });
-            setup.race(|| {}, vec![poller, world.role(|w| answers_and_ends(&w, 2))]);
+            setup.race(vec![poller, world.role(|w| answers_and_ends(&w, 2))]);
             let outcome = world.end();
             assert!(world.all_sent() && world.output_ended(), "{outcome}");
             assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
@@ -275,7 +275,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { room: 9, ..User::kept() });
             world.eof();
-            setup.race(|| {}, vec![noting_ender(&world), world.closer()]);
+            setup.race(vec![noting_ender(&world), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -294,7 +294,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let taken = w.flush(2);
                 w.note(format!("flush:{taken:?}"));
             });
-            setup.race(|| {}, vec![flusher, noting_ender(&world)]);
+            setup.race(vec![flusher, noting_ender(&world)]);
             world.peer_takes(2);
             let refused = world.flush(1);
             let outcome = world.end();
@@ -315,7 +315,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User::kept());
             let ender = world.role(|w| assert!(w.end_output().is_ok()));
-            setup.race(|| {}, vec![ender, world.role(|w| w.eof())]);
+            setup.race(vec![ender, world.role(|w| w.eof())]);
             let outcome = world.end();
             assert!(world.output_ended(), "{outcome}");
             assert_eq!((world.count("disconnect"), world.close_callbacks()), (1, 1), "{outcome}");
@@ -336,7 +336,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.shutdown();
                 w.note(format!("ended before:{}", w.look().any(NOWRITE)));
             });
-            setup.race(|| {}, vec![shuts, ender]);
+            setup.race(vec![shuts, ender]);
             assert_eq!(world.close_callbacks(), 0, "its peer still sends");
             world.eof();
             let outcome = world.end();

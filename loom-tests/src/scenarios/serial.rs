@@ -15,7 +15,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.data())]);
             let outcome = world.end();
             assert!((1..=2).contains(&world.requests()), "{outcome}");
             outcome
@@ -31,7 +31,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::registered(setup, User::default());
             let acceptor = world.clone();
-            setup.race(
+            setup.race_beside(
                 || acceptor.connect(),
                 vec![world.role(|w| {
                     w.data();
@@ -54,7 +54,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let user = User { per_call: 1, on_request: closes, ..User::default() };
             let world = World::registered(setup, user);
             let acceptor = world.clone();
-            setup.race(
+            setup.race_beside(
                 || acceptor.connect(),
                 vec![world.role(|w| {
                     w.data();
@@ -80,7 +80,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 let active = w.is_active();
                 w.note(format!("active: {active}"));
             });
-            setup.race(|| {}, vec![asks, world.role(|w| w.data())]);
+            setup.race(vec![asks, world.role(|w| w.data())]);
             let outcome = world.end();
             assert!(outcome.contains("read 1 handled 1"), "{outcome}");
             outcome

@@ -22,7 +22,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let user = User { on_request: answers_two, room: 9, ..User::default() };
             let world = World::connected(setup, user);
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.shutdown())]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.shutdown())]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             assert!(world.all_sent(), "{outcome}");
@@ -43,7 +43,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.data();
             });
-            setup.race(|| {}, vec![poller, world.role(|w| w.shutdown())]);
+            setup.race(vec![poller, world.role(|w| w.shutdown())]);
             let outcome = world.end();
             assert!(outcome.contains("read 0") || outcome.contains("handled 2"), "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -61,7 +61,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::connected(setup, User { packet: 2, output: true, ..User::default() });
             world.data();
             let flusher = world.flusher(1);
-            setup.race(|| {}, vec![flusher, world.role(|w| w.eof()), world.role(|w| w.shutdown())]);
+            setup.race(vec![flusher, world.role(|w| w.eof()), world.role(|w| w.shutdown())]);
             world.end()
         },
     },
@@ -75,7 +75,7 @@ pub const SCENARIOS: &[Scenario] = &[
         body: |setup| {
             let world = World::connected(setup, User { output: true, ..User::default() });
             let flusher = world.flusher(1);
-            setup.race(|| {}, vec![flusher, world.role(|w| w.eof()), world.role(|w| w.shutdown())]);
+            setup.race(vec![flusher, world.role(|w| w.eof()), world.role(|w| w.shutdown())]);
             world.end()
         },
     },
@@ -93,7 +93,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.peer_takes(1);
             });
-            setup.race(|| {}, vec![poller, world.role(|w| w.shutdown())]);
+            setup.race(vec![poller, world.role(|w| w.shutdown())]);
             let outcome = world.end();
             assert!(world.all_sent(), "{outcome}");
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
@@ -114,7 +114,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.peer_takes(1);
                 w.data();
             });
-            setup.race(|| {}, vec![others, world.role(|w| w.shutdown())]);
+            setup.race(vec![others, world.role(|w| w.shutdown())]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             assert!(!outcome.contains("read 1 handled 0"), "{outcome}");
@@ -130,7 +130,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: false,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.role(|w| w.shutdown()), world.role(|w| w.shutdown())]);
+            setup.race(vec![world.role(|w| w.shutdown()), world.role(|w| w.shutdown())]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -147,7 +147,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::registered(setup, User::default());
             let acceptor = world.clone();
             let user = world.role(|w| w.shutdown());
-            setup.race(|| acceptor.connect(), vec![user, world.role(|w| w.data())]);
+            setup.race_beside(|| acceptor.connect(), vec![user, world.role(|w| w.data())]);
             let outcome = world.end();
             assert_eq!((world.count("connect"), world.close_callbacks()), (1, 1), "{outcome}");
             outcome
@@ -162,7 +162,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User::default());
-            setup.race(|| {}, vec![world.hanger_up(), world.role(|w| w.shutdown())]);
+            setup.race(vec![world.hanger_up(), world.role(|w| w.shutdown())]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome

@@ -106,7 +106,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 assert!(watched.is_over());
             });
             let mut mine = 0;
-            setup.race(
+            setup.race_beside(
                 || {
                     mine = u32::from(own.crew.succeed(&first, || true) == Succession::Appointed);
                     assert!(first.is_over(), "a thread that was deposed learns it at its next look");
@@ -133,7 +133,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let (this, second) = Loop::led_by_the_second();
             let watchdog = this.clone();
             let mut ended = Succession::Over;
-            setup.race(
+            setup.race_beside(
                 || {
                     ended = watchdog.crew.succeed(&second, || panic!("a thread too many"));
                     // Ordering: Relaxed; the crew's lock orders it.
@@ -165,7 +165,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 this.late.store(1, Ordering::Relaxed);
                 this.crew.stir();
             });
-            setup.race(|| ended = watchdog.succeed(&second), vec![comes_back(&this), clock]);
+            setup.race_beside(|| ended = watchdog.succeed(&second), vec![comes_back(&this), clock]);
             // Ordering: Relaxed; the roles are joined.
             let led = this.led.load(Ordering::Relaxed);
             assert_eq!(led, if ended == Succession::Appointed { 2 } else { 0 }, "{ended:?}");
@@ -185,7 +185,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let watchdog = this.clone();
             let closes = role(&this, |this| this.crew.close());
             let mut ended = Succession::NoSpare;
-            setup.race(
+            setup.race_beside(
                 || ended = watchdog.crew.succeed(&second, || panic!("a thread too many")),
                 vec![comes_back(&this), closes],
             );
@@ -218,7 +218,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 first.rest();
             });
             let watchdog = this.clone();
-            setup.race(
+            setup.race_beside(
                 || {
                     let (lead, mut watch) = (watchdog.crew.lead_of(0), Watch::default());
                     let pulses: [Pulse; 3] = std::array::from_fn(|_| watch.look(lead.pulse()));
@@ -256,7 +256,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 }
             });
             let spare = this.clone();
-            setup.race(
+            setup.race_beside(
                 || {
                     let next = spare.wait(true).expect("it was appointed");
                     assert!(!next.is_over());
@@ -292,7 +292,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 }
             });
             let (batch, watchdog) = ((one.clone(), two.clone()), this.clone());
-            setup.race(
+            setup.race_beside(
                 || {
                     assert_eq!(watchdog.crew.succeed(&watched, || true), Succession::Appointed);
                     let _leads = watchdog.wait(true).expect("it was appointed");

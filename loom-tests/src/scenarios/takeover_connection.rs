@@ -23,7 +23,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.poll_until_quiet();
                 w.let_go();
             });
-            setup.race(|| {}, vec![deposed, successor]);
+            setup.race(vec![deposed, successor]);
             let outcome = world.end();
             assert!((1..=2).contains(&world.requests()), "{outcome}");
             outcome
@@ -44,7 +44,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.poll_until_quiet();
                 w.let_go();
             });
-            setup.race(|| {}, vec![deposed, successor]);
+            setup.race(vec![deposed, successor]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -75,7 +75,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 assert!(w.all_sent(), "the other thread is held up, and only this one polls");
                 w.let_go();
             });
-            setup.race(|| {}, vec![deposed, successor]);
+            setup.race(vec![deposed, successor]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -95,7 +95,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.peer_takes(1);
             });
-            setup.race(|| {}, vec![world.role(|w| w.data()), second]);
+            setup.race(vec![world.role(|w| w.data()), second]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
@@ -115,7 +115,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 let _ = w.flush(1);
             });
-            setup.race(|| {}, vec![flusher, poller, world.role(|w| w.data())]);
+            setup.race(vec![flusher, poller, world.role(|w| w.data())]);
             let outcome = world.end();
             assert!(world.all_sent() && outcome.contains("read 2 handled 2"), "{outcome}");
             outcome
@@ -130,7 +130,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { shares: true, ..User::default() });
-            setup.race(|| {}, vec![world.role(|w| w.data()), world.role(|w| w.data())]);
+            setup.race(vec![world.role(|w| w.data()), world.role(|w| w.data())]);
             world.data();
             let outcome = world.end();
             assert!((1..=3).contains(&world.requests()), "{outcome}");
@@ -146,7 +146,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, User { shares: true, ..User::default() });
-            setup.race(|| {}, vec![world.role(|w| w.eof()), world.poller(), world.closer()]);
+            setup.race(vec![world.role(|w| w.eof()), world.poller(), world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome
@@ -174,7 +174,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.poll_until_quiet();
                 w.let_go();
             });
-            setup.race(|| {}, vec![handles, disconnects, closer]);
+            setup.race(vec![handles, disconnects, closer]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome

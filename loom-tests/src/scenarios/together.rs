@@ -21,7 +21,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.hup();
             });
-            setup.race(|| acceptor.connect(), vec![poller, world.closer()]);
+            setup.race_beside(|| acceptor.connect(), vec![poller, world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 2, "{outcome}");
             outcome
@@ -44,7 +44,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.data();
                 w.eof();
             });
-            setup.race(|| {}, vec![flusher, poller, world.closer()]);
+            setup.race(vec![flusher, poller, world.closer()]);
             let outcome = world.end();
             assert_eq!(world.close_callbacks(), 1, "{outcome}");
             outcome

@@ -11,7 +11,7 @@ fn reader_of_two(setup: &Setup, roles: impl FnOnce(&World) -> Vec<Role>) -> (Wor
     let world = World::connected(setup, User { handler: false, ..User::default() });
     let mut all = vec![world.role(|w| w.read_blocking(2))];
     all.extend(roles(&world));
-    setup.race(|| {}, all);
+    setup.race(all);
     let outcome = world.end();
     (world, outcome)
 }
@@ -100,7 +100,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 w.read_blocking(1);
             });
             let poller = world.role(|w| w.data());
-            setup.race(|| {}, vec![reader, poller, world.role(|w| w.reader_times_out())]);
+            setup.race(vec![reader, poller, world.role(|w| w.reader_times_out())]);
             world.end()
         },
     },
@@ -115,7 +115,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::connected(setup, User { handler: false, ..User::default() });
             world.data();
             let second = world.role(|w| w.read_blocking(1));
-            setup.race(|| {}, vec![world.role(|w| w.read_blocking(1)), second]);
+            setup.race(vec![world.role(|w| w.read_blocking(1)), second]);
             let outcome = world.end();
             assert!(outcome.contains("Ready"), "{outcome}");
             outcome
@@ -132,7 +132,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let world = World::connected(setup, User { handler: false, ..User::default() });
             world.data();
             let second = world.role(|w| w.read_what_is_there());
-            setup.race(|| {}, vec![world.role(|w| w.read_what_is_there()), second]);
+            setup.race(vec![world.role(|w| w.read_what_is_there()), second]);
             let outcome = world.end();
             assert_eq!(world.handled(), 1, "{outcome}");
             outcome
