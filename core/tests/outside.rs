@@ -145,3 +145,25 @@ fn what_nobody_reads_is_left_to_the_peer() {
     });
     end(&dialer, &conn);
 }
+
+/// SPEC: F2. The thread that sets the handler runs it, once; the polling thread sleeps meanwhile.
+#[test]
+fn what_a_section_leaves_on_another_thread_is_handled_by_the_polling_thread() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let dialer = Dialer::builder().budget(1).build().expect("threads");
+    let address = listener.local_addr().expect("an address").to_string();
+    let conn = dialer.connect(&address, LONG).expect("a connection");
+    let mut peer = listener.accept().expect("the connection").0;
+    peer.write_all(b"12345").expect("a write");
+    common::wait_until("they are not read", || conn.bytes_read() == 5);
+    std::thread::sleep(Duration::from_millis(20));
+    let (sender, calls) = channel();
+    conn.set_on_request(move |io: &mut Io<'_>| {
+        io.consume(1);
+        sender.send(()).expect("the test waits");
+    });
+    for _ in 0..5 {
+        calls.recv_timeout(LONG).expect("a call");
+    }
+    end(&dialer, &conn);
+}
