@@ -12,7 +12,7 @@ use nix::time::ClockId;
 use crate::child::Server;
 use crate::load::{Cell, Load, Slice, Stalled};
 use crate::measure::Slices;
-use crate::rivals::Rival;
+use crate::rivals::{Rival, median};
 
 /// A server, and what each slice showed.
 pub struct Driven<'a> {
@@ -23,9 +23,9 @@ pub struct Driven<'a> {
     /// Requests per second, slice by slice; nothing where it stalled.
     pub rates: Vec<Option<f64>>,
     /// Processor time of the server, in percent of the slice.
-    pub server_busy: Vec<f64>,
+    server_busy: Vec<f64>,
     /// The generator's.
-    pub load_busy: Vec<f64>,
+    load_busy: Vec<f64>,
     /// Of all slices, in nanoseconds.
     pub latency: Histogram<u64>,
 }
@@ -38,6 +38,17 @@ impl<'a> Driven<'a> {
         let latency = Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?;
         let (rates, server_busy, load_busy) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self { rival, server, load, rates, server_busy, load_busy, latency })
+    }
+
+    /// Requests per second: the median of the slices, the least and the most.
+    #[must_use]
+    pub fn rate(&self) -> (f64, f64, f64) {
+        median(&mut self.rates.iter().copied().flatten().collect::<Vec<_>>())
+    }
+
+    /// Processor time of the server and of the generator, in percent of a slice: the medians.
+    pub fn busy(&mut self) -> (f64, f64) {
+        (median(&mut self.server_busy).0, median(&mut self.load_busy).0)
     }
 
     fn slice(&mut self, cell: Cell, length: Duration) -> anyhow::Result<()> {

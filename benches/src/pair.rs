@@ -48,9 +48,7 @@ impl Pair {
     ///
     /// When one does not start, or there is no second processor.
     pub fn start(first: &Program, second: &Program) -> anyhow::Result<Self> {
-        pin(0)?;
-        let servers = [Server::start(first.command())?, Server::start(second.command())?];
-        pin(1)?;
+        let servers = apart(|| Ok([Server::start(first.command())?, Server::start(second.command())?]))?;
         Ok(Self { servers, ratios: Vec::new(), first: Vec::new() })
     }
 
@@ -78,6 +76,18 @@ impl Pair {
         let (first, _, _) = median(&mut self.first);
         Ratio { ratio, least, most, first_us: first * 1e6 }
     }
+}
+
+/// What `start` starts is kept on the first processor, and this thread on the second.
+///
+/// # Errors
+///
+/// As `start`, and when there is no second processor.
+pub fn apart<T>(start: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    pin(0)?;
+    let started = start()?;
+    pin(1)?;
+    Ok(started)
 }
 
 /// Keeps this thread, and what it starts from now on, on one processor.

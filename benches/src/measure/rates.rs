@@ -14,7 +14,7 @@ use super::Loads;
 use crate::driven::{interleaved, start};
 use crate::load::Cell;
 use crate::report::{Loaded, Row};
-use crate::rivals::{median, peer, select};
+use crate::rivals::{peer, select};
 
 /// Requests per second, and latency.
 #[derive(Args, Debug)]
@@ -93,10 +93,8 @@ impl Options {
         for cell in grid.cells() {
             let wanted: Vec<_> = select(names).into_iter().filter(|rival| rival.takes_part(cell)).collect();
             for mut driven in interleaved(&wanted, cell, *slices, |rival| start(rival, &peer))? {
-                let mut rates: Vec<f64> = driven.rates.iter().copied().flatten().collect();
-                let (rate, least, most) = median(&mut rates);
-                let (server_busy, _, _) = median(&mut driven.server_busy);
-                let (load_busy, _, _) = median(&mut driven.load_busy);
+                let (rate, least, most) = driven.rate();
+                let (server_busy, load_busy) = driven.busy();
                 let micros = |quantile| driven.latency.value_at_quantile(quantile) as f64 / 1e3;
                 let (p50_us, p99_us, p999_us) = (micros(0.5), micros(0.99), micros(0.999));
                 let server = driven.rival.name.to_owned();

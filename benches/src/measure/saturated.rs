@@ -4,7 +4,7 @@
 //! rate is the generator's. Here a thread that only spins shares the server's processor and takes half of it, so that the
 //! rate is the server's, as its share shows: about 50 %. Slices in turn, as in `rates`; of each round, the rate by that of
 //! the bare loop in the same round; of all rounds, the median and the range. *bare again* shows what is noise. Servers
-//! with one thread only; latencies would be those of the scheduler.
+//! with one thread only, and no loads of one connection: nobody is the limit there. Latencies would be the scheduler's.
 
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::Slices;
 use crate::driven::{Driven, interleaved, start};
 use crate::load::{Cell, Grid};
-use crate::pair::pin;
+use crate::pair::{apart, pin};
 use crate::report::{Loaded, Row};
-use crate::rivals::{Rival, median, peer, select};
+use crate::rivals::{RIVALS, Rival, median, peer, select};
 
 /// Requests per second of a server that is the limit.
 #[derive(Args, Debug)]
@@ -93,7 +93,6 @@ impl Options {
     /// When a server fails, or there is no second processor.
     pub fn run(&self) -> anyhow::Result<Vec<Saturated>> {
         let peer = peer()?;
-        pin(1)?;
         std::thread::scope(|scope| {
             // Dropped in any case, and then the scope's thread ends.
             let (_running, over) = channel();
@@ -102,13 +101,8 @@ impl Options {
             for cell in self.grid.cells().into_iter().filter(|cell| cell.connections > 1) {
                 let wanted = select(&self.names).into_iter().filter(|rival| !rival.is_measure());
                 let wanted = wanted.filter(|rival| rival.threads == 1 && rival.takes_part(cell));
-                let wanted: Vec<&Rival> = select(&["bare".to_owned()]).into_iter().take(1).chain(wanted).collect();
-                let all = interleaved(&wanted, cell, self.slices, |rival| {
-                    pin(0)?;
-                    let server = start(rival, &peer)?;
-                    pin(1)?;
-                    Ok(server)
-                })?;
+                let wanted: Vec<&Rival> = std::iter::once(&RIVALS[0]).chain(wanted).collect();
+                let all = interleaved(&wanted, cell, self.slices, |rival| apart(|| start(rival, &peer)))?;
                 let bare = all.first().context("the bare loop is first")?.rates.clone();
                 rows.extend(all.into_iter().map(|driven| compared(driven, &bare, cell)));
             }
@@ -129,9 +123,8 @@ fn spin(over: Receiver<()>) {
 fn compared(mut driven: Driven<'_>, bare: &[Option<f64>], cell: Cell) -> Saturated {
     let rounds = driven.rates.iter().zip(bare).filter_map(|(rate, bare)| Some((*rate)? / (*bare)?));
     let (ratio, least, most) = median(&mut rounds.collect::<Vec<_>>());
-    let (rate, _, _) = median(&mut driven.rates.iter().copied().flatten().collect::<Vec<_>>());
-    let (server_busy, _, _) = median(&mut driven.server_busy);
-    let (load_busy, _, _) = median(&mut driven.load_busy);
+    let (rate, _, _) = driven.rate();
+    let (server_busy, load_busy) = driven.busy();
     let server = driven.rival.name.to_owned();
     eprintln!("{cell}: {server}: {ratio:.3}");
     Saturated { server, cell, rate, ratio, least, most, server_busy, load_busy }
