@@ -13,11 +13,12 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use common::paced::{connecting, hold_up};
 use common::{Event, LONG, Step, client, echo, end, ping, telling, wait_until};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use nix::sys::time::TimeValLike;
-use pollproof::{Callbacks, Connection, Io, Server};
+use pollproof::{Connection, Io, Server};
 
 /// Processor time is the process's: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -133,27 +134,13 @@ fn at_the_limit_of_connections_while_a_client_waits() {
 #[test]
 fn while_a_handler_waits_for_the_output_of_another_connection() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (sender, conns) = channel();
-    let handler = Callbacks::new(move |io| Ok(sender.send(io.connection().clone())?));
-    let server = Server::builder().handler(handler).bind("127.0.0.1:0").expect("a port");
-    server.spawn().expect("a thread");
+    let (server, conns) = connecting();
     let connect = || (client(&server), conns.recv_timeout(LONG).expect("a connection"));
     let ((mut fast, source), (slow, sink)) = (connect(), connect());
-    let (sender, requests) = channel();
-    let other = sink.clone();
-    source.set_on_request(move |io| {
-        io.consume(usize::MAX);
-        io.pace_by(&other);
-        sender.send(()).expect("the test waits");
-    });
-    sink.send(&vec![7; 16 << 20]).expect("queued");
-    fast.write_all(b"1").expect("a write");
-    requests.recv_timeout(LONG).expect("a request");
-    fast.write_all(b"2").expect("a write");
-    wait_until("it is not read", || source.bytes_read() == 2);
+    let calls = hold_up(&source, &mut fast, &sink);
     assert_sleeps();
     drop(slow);
-    requests.recv_timeout(LONG).expect("the other one");
+    calls.recv_timeout(LONG).expect("the other call");
     drop(fast);
     end(&server);
 }

@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use common::paced::{MUCH, connecting, hold_up};
 use common::{LONG, client, end, to_end, wait_until};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 use pollproof::{Callbacks, Connection, Error, Server};
@@ -46,7 +47,6 @@ fn keeping(count: u64) -> (Server, Receiver<Connection>, Receiver<bool>) {
 /// SPEC: E5
 #[test]
 fn the_end_of_the_output_comes_behind_it_and_once() {
-    const MUCH: usize = 16 << 20;
     let (server, conns, over) = keeping(1);
     let mut client = client(&server);
     let conn = conns.recv_timeout(LONG).expect("a connection");
@@ -108,39 +108,19 @@ fn a_reset_is_told_from_an_end() {
 /// SPEC: O6
 #[test]
 fn a_handler_that_waits_for_another_output_goes_on_when_that_is_sent_or_closed() {
-    const MUCH: usize = 16 << 20;
-    let (sender, conns) = channel();
-    let server = Server::builder()
-        .handler(Callbacks::new(move |io| Ok(sender.send(io.connection().clone())?)).on_request(|_, io| {
-            io.consume(usize::MAX);
-        }))
-        .bind("127.0.0.1:0")
-        .expect("a port");
-    server.spawn().expect("threads");
+    let (server, conns) = connecting();
     let connect = || (client(&server), conns.recv_timeout(LONG).expect("a connection"));
     let (mut fast, source) = connect();
-    for (read, closed) in [(2, false), (4, true)] {
+    for closed in [false, true] {
         let (mut slow, sink) = connect();
-        let (sender, requests) = channel();
-        let other = sink.clone();
-        source.set_on_request(move |io| {
-            io.consume(usize::MAX);
-            io.pace_by(&other);
-            sender.send(()).expect("the test waits");
-        });
-        sink.send(&vec![7; MUCH]).expect("queued");
-        // Who is not told yet whom to wait for is called at once.
-        fast.write_all(b"1").expect("a write");
-        requests.recv_timeout(LONG).expect("a request");
-        fast.write_all(b"2").expect("a write");
-        wait_until("it is not read", || source.bytes_read() == read);
-        assert_eq!(requests.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout), "it waits");
+        let calls = hold_up(&source, &mut fast, &sink);
+        assert_eq!(calls.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout), "it waits");
         if closed {
             sink.close();
         } else {
             slow.read_exact(&mut vec![0; MUCH]).expect("all of it");
         }
-        requests.recv_timeout(LONG).expect("a request");
+        calls.recv_timeout(LONG).expect("the other call");
     }
     end(&server);
 }
