@@ -46,6 +46,7 @@ pub static RIVALS: &[Rival] = &[
     small("tokio, multi-thread, 16 KiB", &["tokio", "--threads", "2", "--buffer", "16384"], 2),
     rival("pollproof, pool", &["pollproof-pool"], 2),
     rival("naive port", &["naive"], 2),
+    rival("hand-over alone", &["handover"], 2),
 ];
 
 /// Those whose name contains one of `names`; all if none is given.

@@ -36,6 +36,8 @@ pub enum Kind {
     Monoio,
     /// One polling thread that hands each event to one of two workers: what a literal port does.
     Naive,
+    /// The same, with workers that sleep as soon as there is nothing to do: what a hand-over costs at least.
+    Handover,
 }
 
 /// How it is started.
@@ -75,5 +77,6 @@ pub fn serve(kind: Kind, address: SocketAddr, options: Options) -> anyhow::Resul
         Kind::Smol => smol::serve(address, options),
         Kind::Monoio => monoio::serve(address, options),
         Kind::Naive => naive::serve(address, options),
+        Kind::Handover => naive::serve_sleeping(address, options),
     }
 }
