@@ -6,17 +6,18 @@
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
-use crate::sync::Arc;
 use std::ops::Range;
 
-use arrayvec::ArrayVec;
 use bytes::Bytes;
+
+use crate::sync::{Arc, Mutex, lock};
 
 /// How much one read can take.
 pub const SIZE: usize = 64 * 1024;
 
-/// How many lent blocks a [`ReadBlock`] keeps an eye on.
-const KEPT: usize = 8;
+/// How many blocks that are back are kept for the next reads, 4 MiB in all: a pool has about as many tasks of a polling
+/// thread in hand. A new block costs more than a read, for it is zeroed.
+const SHELVED: usize = 64;
 
 /// A page-aligned block.
 ///
@@ -65,24 +66,52 @@ pub struct ReadBlock {
     /// The block, as long as nothing was ever lent of it: exclusive, without asking.
     own: Option<Box<Block>>,
     /// The block otherwise.
-    lent: Option<Lendable>,
-    /// Blocks that were lent when they were exchanged; who has all its slices back is used again.
-    kept: ArrayVec<Lendable, KEPT>,
+    lent: Option<Arc<Lendable>>,
+    /// Where the others come back to.
+    shelf: Arc<Shelf>,
 }
 
-/// A block that can be lent.
-#[allow(clippy::redundant_allocation, reason = "a block that is lent for the first time is not copied for that")]
-type Lendable = Arc<Box<Block>>;
+/// Blocks that were lent and are back, the last one on top: it is in a processor's cache, most likely.
+#[derive(Default)]
+struct Shelf(Mutex<Vec<Box<Block>>>);
+
+/// A block that can be lent: whoever has it last puts it on the shelf, on whatever thread.
+struct Lendable {
+    /// Always there, until it is dropped.
+    block: Option<Box<Block>>,
+    shelf: Arc<Shelf>,
+}
+
+impl Lendable {
+    fn new(block: Box<Block>, shelf: &Arc<Shelf>) -> Arc<Self> {
+        Arc::new(Self { block: Some(block), shelf: shelf.clone() })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.block.as_ref().map_or(&[], |block| block.bytes())
+    }
+}
+
+impl Drop for Lendable {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            let mut shelf = lock(&self.shelf.0);
+            if shelf.len() < SHELVED {
+                shelf.push(block);
+            }
+        }
+    }
+}
 
 /// What a slice of a block keeps alive.
 struct Lent {
-    block: Lendable,
+    block: Arc<Lendable>,
     range: Range<usize>,
 }
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        &self.block.0[self.range.clone()]
+        &self.block.bytes()[self.range.clone()]
     }
 }
 
@@ -95,7 +124,7 @@ impl Default for ReadBlock {
 impl ReadBlock {
     /// A block of its own, nothing of it lent.
     pub fn new() -> Self {
-        Self { own: Some(Block::new()), lent: None, kept: ArrayVec::new() }
+        Self { own: Some(Block::new()), lent: None, shelf: Arc::default() }
     }
 
     /// A whole block to read into: this one, or another if a slice of this one is still kept. Which bytes
@@ -104,7 +133,7 @@ impl ReadBlock {
     pub fn spare(&mut self) -> &mut [u8] {
         match &mut self.own {
             Some(block) => block.bytes_mut(),
-            None => Self::exclusive(&mut self.lent, &mut self.kept),
+            None => Self::exclusive(&mut self.lent, &self.shelf),
         }
     }
 
@@ -129,31 +158,26 @@ impl ReadBlock {
             return Bytes::new();
         }
         if let Some(block) = self.own.take() {
-            self.lent = Some(Arc::new(block));
+            self.lent = Some(Lendable::new(block, &self.shelf));
         }
         self.lent.as_ref().map_or_else(Bytes::new, |block| Bytes::from_owner(Lent { block: block.clone(), range }))
     }
 
     /// The current block, or the one that replaces it if something of it is lent.
     #[cold]
-    fn exclusive<'a>(lent: &'a mut Option<Lendable>, kept: &mut ArrayVec<Lendable, KEPT>) -> &'a mut [u8] {
-        let current = lent.get_or_insert_with(|| Arc::new(Block::new()));
-        if Arc::get_mut(current).is_none() {
-            let back = kept.iter_mut().position(|block| Arc::get_mut(block).is_some());
-            let next = match back {
-                Some(at) => kept.swap_remove(at),
-                None => Arc::new(Block::new()),
-            };
-            // With too many on loan, this one is freed by whoever keeps its last slice.
-            let _ = kept.try_push(std::mem::replace(current, next));
+    fn exclusive<'a>(lent: &'a mut Option<Arc<Lendable>>, shelf: &Arc<Shelf>) -> &'a mut [u8] {
+        if lent.as_mut().is_none_or(|block| Arc::get_mut(block).is_none()) {
+            let back = lock(&shelf.0).pop();
+            *lent = Some(Lendable::new(back.unwrap_or_else(Block::new), shelf));
         }
-        Arc::get_mut(current).map_or(&mut [], |block| block.bytes_mut())
+        let block = lent.as_mut().and_then(Arc::get_mut).and_then(|lent| lent.block.as_mut());
+        block.map_or(&mut [], |block| block.bytes_mut())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, Block, KEPT, ReadBlock, SIZE};
+    use super::{Arc, Block, ReadBlock, SHELVED, SIZE, lock};
 
     #[test]
     fn a_block_is_aligned_to_a_page() {
@@ -186,14 +210,41 @@ mod tests {
     }
 
     #[test]
+    fn the_block_that_came_back_last_is_used_first() {
+        let mut block = ReadBlock::new();
+        let lend = |block: &mut ReadBlock| (block.spare().as_ptr(), block.share(0..1));
+        let [first, second, third] = [(); 3].map(|()| lend(&mut block));
+        drop(first.1);
+        drop(third.1);
+        drop(second.1);
+        // The third one is what is read into, so it is on nobody's shelf.
+        let again = [(); 3].map(|()| lend(&mut block));
+        assert_eq!(again.each_ref().map(|(at, _)| *at), [third.0, second.0, first.0]);
+    }
+
+    #[test]
     fn any_number_of_blocks_can_be_on_loan() {
         let mut block = ReadBlock::new();
         let mut kept = Vec::new();
-        for fill in 0..3 * KEPT as u8 {
+        for fill in 0..2 * SHELVED as u8 {
             block.spare().fill(fill);
             kept.push(block.share(5..SIZE));
         }
         assert!(kept.iter().enumerate().all(|(fill, bytes)| bytes.iter().all(|byte| *byte == fill as u8)));
-        assert_eq!(block.kept.len(), KEPT);
+        let shelf = block.shelf.clone();
+        assert_eq!(lock(&shelf.0).len(), 0);
+        drop(kept);
+        assert_eq!(lock(&shelf.0).len(), SHELVED, "what is more is freed");
+    }
+
+    #[test]
+    fn a_slice_outlives_the_thread_that_read_it() {
+        let mut block = ReadBlock::new();
+        block.spare()[..5].copy_from_slice(b"hello");
+        let (kept, shelf) = (block.share(0..5), Arc::downgrade(&block.shelf));
+        drop(block);
+        assert_eq!(&kept[..], b"hello");
+        drop(kept);
+        assert_eq!(shelf.strong_count(), 0, "and leaves nothing behind");
     }
 }
