@@ -20,7 +20,7 @@ const LOOKS: usize = 2;
 
 /// How many times a thread goes to sleep at once after it has looked again for nothing: with few connections there is
 /// nothing to wait for, and each look is a system call of its own.
-const RESTS: usize = 15;
+const RESTS: usize = 63;
 
 /// A pool of threads that run handlers, for handlers that are slow as a rule: one queue, oldest first, so that a
 /// connection that is always due keeps nobody out (F2). The threads end when the pool is dropped and the queue is
