@@ -8,9 +8,12 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
+use super::epoll::WAKE;
 use super::fx::{Fx, Local, State};
 use super::registration::Handles;
+use super::sys::Events;
 use crate::addr::Addr;
 use crate::connection::{Connection, Detached};
 use crate::error::Error;
@@ -25,14 +28,27 @@ use crate::protocol::word::Snapshot;
 use crate::sync::Arc;
 use crate::{Io, Server};
 
-/// The poller's effects, with something that others do just after its read.
+/// When others do something, in a step of the poller.
+#[derive(PartialEq)]
+enum After {
+    /// The read.
+    Read,
+    /// The release of the reader lock, before the section runs.
+    Release,
+}
+
+/// The poller's effects, with something that others do meanwhile.
 struct Meanwhile<'a, F>(Fx<'a>, F);
 
-impl<F: Fn()> Effects for Meanwhile<'_, F> {
+impl<F: Fn(After)> Effects for Meanwhile<'_, F> {
     fn read(&self, owner: bool) -> Input {
         let input = self.0.read(owner);
-        (self.1)();
+        (self.1)(After::Read);
         input
+    }
+    fn run_read(&self, at: Snapshot) {
+        (self.1)(After::Release);
+        self.0.run_read(at);
     }
 
     fn word(&self) -> &Word {
@@ -40,9 +56,6 @@ impl<F: Fn()> Effects for Meanwhile<'_, F> {
     }
     fn run_task(&self, at: Snapshot) {
         self.0.run_task(at);
-    }
-    fn run_read(&self, at: Snapshot) {
-        self.0.run_read(at);
     }
     fn on_prepare(&self) -> Ran {
         self.0.on_prepare()
@@ -179,7 +192,30 @@ fn bytes_of_a_read_that_meets_a_detach_are_handed_back() {
     peer.write_all(b"request").expect("a write");
     let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
     let state = State::new();
-    let fx = Meanwhile(Fx::polling(&conn, &local, &state), || drop(receiver.set(detach(&conn))));
+    let meanwhile = |after| {
+        if after == After::Read {
+            drop(receiver.set(detach(&conn)));
+        }
+    };
+    let fx = Meanwhile(Fx::polling(&conn, &local, &state), meanwhile);
+    assert_eq!(lifecycle::readable(&fx, false), Reading::Data);
+    assert_eq!(receiver.get().expect("it read").try_recv().expect("it is over").unread, b"request");
+}
+
+/// SPEC: D3, R1. A section that begins with a new handler may end before it calls it.
+#[test]
+fn bytes_of_a_read_that_meets_a_new_handler_and_a_detach_are_handed_back() {
+    let (conn, mut peer, _server) = connected();
+    peer.write_all(b"request").expect("a write");
+    let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
+    let state = State::new();
+    let meanwhile = |after| match after {
+        After::Read => conn.set_on_request(|io: &mut Io<'_>| {
+            io.consume(usize::MAX);
+        }),
+        After::Release => drop(receiver.set(detach(&conn))),
+    };
+    let fx = Meanwhile(Fx::polling(&conn, &local, &state), meanwhile);
     assert_eq!(lifecycle::readable(&fx, false), Reading::Data);
     assert_eq!(receiver.get().expect("it read").try_recv().expect("it is over").unread, b"request");
 }
@@ -193,9 +229,11 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
     let flushes = State::new();
     let flusher = Fx::new(&conn, &flushes).flushing(&b"event"[..]);
     let through = std::cell::OnceCell::new();
-    let meanwhile = || {
-        assert!(through.set(output::flush(&flusher).expect("nobody flushes")).is_ok());
-        drop(receiver.set(detach(&conn)));
+    let meanwhile = |after| {
+        if after == After::Read {
+            assert!(through.set(output::flush(&flusher).expect("nobody flushes")).is_ok());
+            drop(receiver.set(detach(&conn)));
+        }
     };
     let state = State::new();
     let fx = Meanwhile(Fx::polling(&conn, &local, &state), meanwhile);
@@ -221,12 +259,12 @@ fn a_reply_waits_for_a_flush_of_another_thread() {
         // Long enough for it to have come and gone, if it did not wait.
         for _ in 0..100 {
             assert!(!poller.is_finished(), "the reply did not wait");
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(2));
         }
         output::end_flush(&flusher, through);
     });
     let mut all = [0; 13];
-    peer.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a timeout");
+    peer.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     peer.read_exact(&mut all).expect("both");
     assert_eq!(&all, b"event request");
     conn.close();
@@ -254,15 +292,21 @@ fn a_flush_during_a_send_leaves_its_bytes_to_the_sender() {
     conn.close();
 }
 
+/// SPEC: C5. It would wait for as long as nothing happens.
 #[test]
-fn a_polling_thread_gives_the_handle_of_a_connection_back_that_is_over() {
+fn a_polling_thread_is_woken_to_give_the_handle_of_a_connection_back_that_is_over() {
     let (conn, _peer, _server) = connected();
     let (poller, token) = (conn.conn().poller(), conn.conn().token);
+    let woken = || {
+        let mut events = Events::new(4);
+        poller.wait(&mut events, Some(Duration::ZERO)).expect("epoll");
+        events.batch().any(|(token, _)| token == WAKE)
+    };
     let mut handles = Handles::new();
     assert!(poller.registry.find(&mut handles, token).is_some());
-    assert!(!poller.asks());
+    assert!(!poller.asks() && !woken());
     conn.close();
-    assert!(poller.asks());
+    assert!(poller.asks() && woken());
     // An event in hand finds it closed.
     assert!(poller.registry.find(&mut handles, token).is_some_and(|kept| !kept.is_active()));
     poller.give_back(&mut handles);
@@ -277,4 +321,74 @@ fn a_send_that_the_kernel_refuses_says_so() {
     drop(peer);
     assert!(matches!(conn.send(b"event"), Err(Error::Closed { call: "send", .. })));
     conn.close();
+}
+
+/// SPEC: O5. Below the upper mark is not low enough, or it would be called for every few bytes that are sent.
+#[test]
+fn a_handler_that_waits_for_its_output_is_called_when_that_is_low() {
+    const LOW: u64 = 1 << 20;
+    const HIGH: u64 = 3 << 20;
+    let builder = Server::builder().water_marks(LOW, HIGH).on_request(|_: &mut Io<'_>| ());
+    let server = builder.bind("127.0.0.1:0").expect("a port");
+    let (sender, calls) = channel();
+    let (conn, mut peer) = joined(&server, move |io| {
+        sender.send(io.connection().backlog()).expect("the test waits");
+        io.consume(usize::MAX);
+        io.write(&[7; 4 << 20]);
+    });
+    let (local, mut block) = (Local::new(), vec![0; 64 << 10]);
+    for request in [b"1", b"2"] {
+        peer.write_all(request).expect("a write");
+        assert_eq!(lifecycle::readable(&Fx::polling(&conn, &local, &State::new()), false), Reading::Data);
+    }
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [0]);
+    assert!(conn.backlog() >= HIGH, "the socket takes too much");
+    let backlog = loop {
+        assert!(peer.read(&mut block).expect("there is more") > 0);
+        output::writable(&Fx::polling(&conn, &local, &State::new()));
+        if let Ok(backlog) = calls.try_recv() {
+            break backlog;
+        }
+    };
+    assert!((1..=LOW).contains(&backlog), "called with {backlog} bytes to send");
+    conn.close();
+}
+
+/// SPEC: E2. Its handler would wait for ever for output that nobody can send.
+#[test]
+fn what_a_broken_connection_had_to_send_is_dropped_and_its_handler_goes_on() {
+    let (_, _, server) = connected();
+    let (sender, calls) = channel();
+    let (conn, mut peer) = joined(&server, move |io| {
+        sender.send(io.consume(usize::MAX)).expect("the test waits");
+    });
+    conn.send(&[7; 16 << 20]).expect("queued");
+    peer.write_all(b"request").expect("a write");
+    drop(peer);
+    let local = Local::new();
+    output::writable(&Fx::polling(&conn, &local, &State::new()));
+    assert_eq!(conn.backlog(), 0);
+    assert_eq!(lifecycle::readable(&Fx::polling(&conn, &local, &State::new()), false), Reading::Data);
+    assert_eq!(calls.try_recv(), Ok(7));
+    conn.close();
+}
+
+/// SPEC: D1, P2. Nothing else says why it is over.
+#[test]
+fn a_connection_that_the_kernel_will_not_poll_is_reported_and_over() {
+    let (sender, errors) = channel();
+    let tell = move |error: &Error| drop(sender.send(error.to_string()));
+    let server = Server::builder().on_error(tell).on_request(|_: &mut Io<'_>| ());
+    let server = server.bind("127.0.0.1:0").expect("a port");
+    // It has nothing to poll for.
+    let null = std::fs::File::open("/dev/null").expect("a file");
+    let service = Arc::new(OnRequest(|_: &mut Io<'_>| ())).make();
+    let conn = server.shared().dialed(null.into(), Addr::Unnamed, service).expect("no shutdown");
+    let state = State::new();
+    let fx = Fx::new(&conn, &state);
+    assert!(!lifecycle::register(&fx));
+    lifecycle::connect(&fx);
+    assert_eq!(server.stats().open, 0);
+    let error = errors.try_recv().expect("a report");
+    assert!(error.contains("epoll_ctl"), "{error}");
 }
