@@ -6,7 +6,10 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::{EventFlags, NixSys, Ready, Sys as _};
+use nix::errno::Errno;
+use rustix::io::Errno as Failed;
+
+use super::{EventFlags, NixSys, Ready, Sys as _, read_again, write_again};
 
 #[test]
 fn each_report_means_what_it_says() {
@@ -63,4 +66,19 @@ fn what_is_shut_down_hangs_up_at_both_ends() {
     NixSys.shutdown(&ours).expect("it is open");
     assert_eq!(NixSys.wait_readable(&ours, Duration::ZERO), Ok(true));
     assert!(peer.write(b"x").is_err());
+}
+
+/// The kernel may interrupt any call by a signal, though it hardly does so with these.
+#[test]
+fn what_a_signal_has_interrupted_is_tried_again_and_nothing_else_is() {
+    let (ours, mut peer) = UnixStream::pair().expect("a pair");
+    let (ours, mut block) = (ours.into(), [0; 8]);
+    assert_eq!(write_again(&ours, b"not this", Failed::PIPE), Err(Errno::EPIPE));
+    assert_eq!(write_again(&ours, b"ours", Failed::INTR), Ok(4));
+    assert_eq!(peer.read(&mut block).expect("bytes"), 4);
+    assert_eq!(&block[..4], b"ours");
+    peer.write_all(b"theirs").expect("a write");
+    assert_eq!(read_again(&ours, &mut block, Failed::CONNRESET), Err(Errno::ECONNRESET));
+    assert_eq!(read_again(&ours, &mut block, Failed::INTR), Ok(6));
+    assert_eq!(&block[..6], b"theirs");
 }
