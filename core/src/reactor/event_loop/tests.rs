@@ -88,6 +88,49 @@ fn a_thread_that_is_deposed_in_a_batch_leaves_the_rest_of_it_to_its_successor() 
     connections.iter().for_each(|(conn, _)| conn.close());
 }
 
+/// SPEC: K2. Connections of two loops may have the same token.
+#[test]
+fn a_thread_that_goes_on_to_another_loop_has_no_handles_of_the_first() {
+    let crew = Arc::new(Crew::new(2, 3));
+    let lead = crew.lead_of(0);
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let deposing = {
+        let (crew, lead, served) = (crew.clone(), lead.clone(), served.clone());
+        move |io: &mut Io<'_>| {
+            io.consume(usize::MAX);
+            crate::sync::lock(&served).push(io.connection().id());
+            let _ = crew.succeed(&lead, || true);
+        }
+    };
+    let server = Server::builder().pollers(2).on_request(|_: &mut Io<'_>| ()).bind("127.0.0.1:0").expect("a port");
+    let connections = [joined(&server, deposing.clone()), joined(&server, deposing)];
+    let [first, second] = [0, 1].map(|index| connections[index].0.conn());
+    assert_eq!((first.place.home(), second.place.home(), first.token), (0, 1, second.token));
+    for (_, peer) in &connections {
+        (&*peer).write_all(b"x").expect("a write");
+    }
+    let mut desk = Desk::new();
+    run(server.shared(), &lead, &mut desk);
+    assert_eq!(*crate::sync::lock(&served), [0]);
+    let next = round(server.shared(), second.poller(), &crew.lead_of(1), &mut desk, Some(Duration::ZERO));
+    assert_eq!((next, &**crate::sync::lock(&served)), (Some(0), &[0, 1][..]));
+    connections.iter().for_each(|(conn, _)| conn.close());
+}
+
+/// SPEC: F2, C5. It owns the connection, and nobody would take it from the queue.
+#[test]
+fn a_section_that_waits_for_its_turn_ends_with_the_loop() {
+    let server = Server::builder().budget(1).on_request(|_: &mut Io<'_>| ()).bind("127.0.0.1:0").expect("a port");
+    let (conn, mut peer) = joined(&server, |io| {
+        io.consume(1);
+    });
+    peer.write_all(b"12").expect("a write");
+    let read = lifecycle::readable(&Fx::polling(&conn, &Local::new(), &State::new()), false);
+    assert_eq!((read, conn.conn().poller().queued(), server.stats().open), (Reading::Data, true, 1));
+    end(server.shared(), &Crew::new(1, 1).lead_of(0));
+    assert_eq!(server.stats().open, 0);
+}
+
 /// SPEC: K6. On a masked fd the event comes once.
 #[test]
 fn a_deposed_thread_sends_what_an_event_in_hand_says_there_is_room_for() {
