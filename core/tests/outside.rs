@@ -6,7 +6,7 @@ mod common;
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use common::LONG;
@@ -146,24 +146,53 @@ fn what_nobody_reads_is_left_to_the_peer() {
     end(&dialer, &conn);
 }
 
-/// SPEC: F2. The thread that sets the handler runs it, once; the polling thread sleeps meanwhile.
-#[test]
-fn what_a_section_leaves_on_another_thread_is_handled_by_the_polling_thread() {
+/// Connects `dialer` to a listener; each call: a connection without a handler, and its peer.
+fn connecting(dialer: &Dialer) -> impl Fn() -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let dialer = Dialer::builder().budget(1).build().expect("threads");
     let address = listener.local_addr().expect("an address").to_string();
-    let conn = dialer.connect(&address, LONG).expect("a connection");
-    let mut peer = listener.accept().expect("the connection").0;
+    move || {
+        let conn = dialer.connect(&address, LONG).expect("a connection");
+        (conn, listener.accept().expect("the connection").0)
+    }
+}
+
+/// The poller of `conn` reads five bytes, and sleeps. A handler that takes one of them at a time, and its calls.
+fn five_bytes(conn: &Connection, peer: &mut TcpStream) -> (impl FnMut(&mut Io<'_>) + Send + use<>, Receiver<()>) {
     peer.write_all(b"12345").expect("a write");
     common::wait_until("they are not read", || conn.bytes_read() == 5);
     std::thread::sleep(Duration::from_millis(20));
     let (sender, calls) = channel();
-    conn.set_on_request(move |io: &mut Io<'_>| {
+    let handler = move |io: &mut Io<'_>| {
         io.consume(1);
         sender.send(()).expect("the test waits");
+    };
+    (handler, calls)
+}
+
+/// SPEC: F2. The thread that sets the handler runs it, once; the polling thread sleeps meanwhile.
+#[test]
+fn what_a_section_leaves_on_another_thread_is_handled_by_the_polling_thread() {
+    let dialer = Dialer::builder().budget(1).build().expect("threads");
+    let (conn, mut peer) = connecting(&dialer)();
+    let (handler, calls) = five_bytes(&conn, &mut peer);
+    conn.set_on_request(handler);
+    (0..5).for_each(|_| calls.recv_timeout(LONG).expect("a call"));
+    end(&dialer, &conn);
+}
+
+/// SPEC: F2. That one looks at the queue of its own loop before it waits, and at no other.
+#[test]
+fn what_a_section_leaves_on_the_thread_of_another_loop_is_handled_by_its_own() {
+    let dialer = Dialer::builder().pollers(2).budget(1).build().expect("threads");
+    let connect = connecting(&dialer);
+    let ((conn, mut peer), (other, mut other_peer)) = (connect(), connect());
+    let (handler, calls) = five_bytes(&conn, &mut peer);
+    let (first, mut handler) = (conn.clone(), Some(handler));
+    other.set_on_request(move |io: &mut Io<'_>| {
+        io.consume(usize::MAX);
+        handler.take().into_iter().for_each(|handler| first.set_on_request(handler));
     });
-    for _ in 0..5 {
-        calls.recv_timeout(LONG).expect("a call");
-    }
+    other_peer.write_all(b"x").expect("a write");
+    (0..5).for_each(|_| calls.recv_timeout(LONG).expect("a call"));
     end(&dialer, &conn);
 }
