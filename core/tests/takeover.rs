@@ -10,7 +10,7 @@ mod common;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use common::{Event, LONG, Step, client, end, ping, telling_on, to_end};
@@ -53,6 +53,8 @@ impl Step for Blocks {
     fn request(&self, io: &mut Io<'_>) {
         if io.data().starts_with(b"block") {
             self.hold_up(io.connection());
+        } else if io.data().starts_with(b"half") {
+            io.reader().peek(7).expect("the rest comes");
         }
         common::echo(io);
     }
@@ -176,6 +178,20 @@ fn others_are_served_after_a_quiet_time_too() {
     end(&bench.server);
 }
 
+/// SPEC: K1. The watchdog would come too late.
+#[test]
+fn others_are_served_at_once_while_a_handler_waits_for_bytes() {
+    let bench = Bench::new(None, false, |builder| builder.takeover(Some(5 * LONG)));
+    let mut stream = bench.client();
+    stream.write_all(b"half").expect("a write");
+    bench.wait_takeovers(1);
+    ping(bench.client(), b"other");
+    stream.write_all(b"way").expect("a write");
+    assert_eq!(read(&mut stream, 7), b"halfway");
+    drop(stream);
+    end(&bench.server);
+}
+
 #[test]
 fn without_takeover_they_wait() {
     let bench = Bench::new(None, false, |builder| builder.takeover(None));
@@ -207,6 +223,24 @@ fn what_comes_meanwhile_is_handled_after_and_in_order() {
     drop(entered);
     assert_eq!(read(&mut stream, 5), b"block");
     assert!(read(&mut stream, later.len()) == later, "not what was sent");
+    drop(stream);
+    end(&bench.server);
+}
+
+/// SPEC: C5. The successor sleeps, and keeps a handle.
+#[test]
+fn a_connection_that_a_deposed_thread_ends_is_freed() {
+    let bench = Bench::plain();
+    let (mut stream, entered) = bench.blocked();
+    let (held, freed) = channel::<()>();
+    entered.conn.set_on_disconnect(move |_| drop(held.clone()));
+    bench.wait_takeovers(1);
+    stream.write_all(b"more").expect("a write");
+    common::wait_until("nobody reads it", || entered.conn.bytes_read() == 9);
+    std::thread::sleep(Duration::from_millis(20));
+    entered.conn.close();
+    drop(entered);
+    assert_eq!(freed.recv_timeout(LONG), Err(RecvTimeoutError::Disconnected));
     drop(stream);
     end(&bench.server);
 }
