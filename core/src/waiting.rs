@@ -15,7 +15,6 @@ use crate::buffer::input::Own;
 use crate::buffer::output::Batch;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::protocol::interest;
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::output::{self, Refused};
 use crate::protocol::trigger::{self, Ticket, Trigger, Wake};
@@ -85,13 +84,10 @@ pub(crate) fn readable(
     }
 }
 
-/// One read of the socket by the owner of the section itself, as a poller does it.
+/// One read of the socket by the owner of the section itself, as a poller does it. The end of the stream is left to be
+/// reported to who polls: it is masked there.
 fn read_own(fx: &Fx<'_>) -> Reading {
-    let reading = lifecycle::readable(fx, false);
-    if reading == Reading::Eof {
-        interest::mask_after_eof(fx);
-    }
-    reading
+    lifecycle::readable(fx, false)
 }
 
 fn sleep(fx: &Fx<'_>, local: Option<&Local>, trigger: &Trigger, ticket: Ticket, end: Option<Instant>) -> Wake {
