@@ -104,8 +104,9 @@ macro_rules! flow_settings {
 
         /// After how long a handler that has not returned loses its polling thread: another thread takes the other
         /// connections over, so that one slow handler holds up none but its own. `None` leaves them waiting. 5 ms by
-        /// default, and at least 1 ms: a thread that is merely preempted looks stuck as well. It costs a watchdog
-        /// thread, and no system call per request. (K1)
+        /// default; 100 ms with a [`runner`](Self::runner), where this is about OnPrepare, OnDisconnect and close
+        /// callbacks: set it for one that runs tasks on the thread that calls it. At least 1 ms: a thread that is
+        /// merely preempted looks stuck as well. It costs a watchdog thread, and no system call per request. (K1)
         ///
         /// ```
         /// # let builder =
@@ -113,7 +114,7 @@ macro_rules! flow_settings {
         /// # ;
         /// ```
         pub fn takeover(mut self, after: Option<std::time::Duration>) -> Self {
-            self.settings.takeover = after;
+            self.settings.takeover = Some(after);
             self
         }
 

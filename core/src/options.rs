@@ -24,6 +24,13 @@ use crate::shared::{Hook, Shared};
 /// The longest idle time that the kernel takes before it probes a peer.
 const LONGEST_IDLE: Duration = Duration::from_secs(32_767);
 
+/// After how long a handler costs its thread the lead, where nobody has said.
+const TAKEOVER: Duration = Duration::from_millis(5);
+
+/// The same where a runner runs handlers, and polling threads only callbacks that are short as a rule. The watchdog looks
+/// twice in that time: as often as for handlers, its looks would cost a pool a tenth of a small request.
+const TAKEOVER_OF_CALLBACKS: Duration = Duration::from_millis(100);
+
 /// What servers and dialers have in common.
 pub(crate) struct Settings {
     pub(crate) pollers: usize,
@@ -32,8 +39,8 @@ pub(crate) struct Settings {
     pub(crate) sockets: SocketOptions,
     pub(crate) flow: Flow,
     pub(crate) runner: Option<Box<dyn Runner>>,
-    /// After how long a thread that does not come back loses its loop. (K1)
-    pub(crate) takeover: Option<Duration>,
+    /// After how long a thread that does not come back loses its loop, if that was said. (K1)
+    pub(crate) takeover: Option<Option<Duration>>,
     pub(crate) max_threads: usize,
 }
 
@@ -46,7 +53,7 @@ impl Default for Settings {
             sockets: SocketOptions::default(),
             flow: Flow::default(),
             runner: None,
-            takeover: Some(Duration::from_millis(5)),
+            takeover: None,
             max_threads: 512,
         }
     }
@@ -56,6 +63,11 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<()> {
         self.flow.check()?;
         self.sockets.check()
+    }
+
+    /// After how long a thread that does not come back loses its loop: what was said, or what suits the runner.
+    pub(crate) fn takeover(&self) -> Option<Duration> {
+        self.takeover.unwrap_or(Some(if self.runner.is_some() { TAKEOVER_OF_CALLBACKS } else { TAKEOVER }))
     }
 
     /// Pollers with these settings, and with the listener of a server.

@@ -76,7 +76,7 @@ pub(crate) struct State {
 impl Shared {
     /// Of a server that listens and does not run yet, or of a dialer.
     pub(crate) fn new(pollers: Vec<Poller>, settings: Settings, listener: Option<Listening>) -> Self {
-        let threads = Threads::new(pollers.len(), settings.takeover, settings.max_threads);
+        let threads = Threads::new(pollers.len(), settings.takeover(), settings.max_threads);
         Self {
             sys: *pollers[0].sys(),
             counters: Counters::new(pollers.len()),
