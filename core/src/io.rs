@@ -93,7 +93,7 @@ impl<'a> Io<'a> {
     /// then is dropped, and so is that of a call which panics.
     ///
     /// Bytes are copied, unless they are a part of [`data`](Self::data) and the only write: then they are
-    /// sent from where they were read to.
+    /// sent from where they were read to. On a runner's thread so are 16 KiB or more of what was read at once.
     ///
     /// ```
     /// # fn handler(io: &mut pollproof::Io<'_>) {
@@ -109,7 +109,10 @@ impl<'a> Io<'a> {
 
     #[inline(never)]
     fn gather(&self, bytes: &[u8]) {
-        self.copy_whole().write(bytes);
+        match self.reader.queued_part(bytes) {
+            Some(part) => self.copy_whole().append(part),
+            None => self.copy_whole().write(bytes),
+        }
     }
 
     /// The reply is no longer one piece of the view.

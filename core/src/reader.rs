@@ -97,6 +97,11 @@ impl<'a> Reader<'a> {
         &self.joined.get_or_init(join)[used..]
     }
 
+    /// `bytes` without a copy, if they are a large part of what is queued.
+    pub(crate) fn queued_part(&self, bytes: &[u8]) -> Option<Bytes> {
+        self.own.chunks.part(bytes)
+    }
+
     /// Consumes the first `count` bytes of [`data`](Self::data), or all of it.
     #[inline]
     pub(crate) fn consume_front(&self, count: usize) -> usize {
@@ -322,7 +327,8 @@ impl<'a> Reader<'a> {
     /// The handler, or the reader outside one, is through. It is not used any more.
     #[inline(always)]
     pub(crate) fn finish(&mut self) {
-        if !self.view.rest().is_empty() || !self.view.is_some() {
+        // A view that is there is not empty.
+        if self.view.used() == 0 || !self.view.rest().is_empty() {
             return self.spill();
         }
         // There is no joined copy besides a view.

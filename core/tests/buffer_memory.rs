@@ -113,6 +113,23 @@ fn little_is_taken_over_where_it_owns_its_memory() {
     assert!(freed.left < -60 * KIB as isize, "{freed:?}");
 }
 
+/// Of what lies in the first run, much is shared; little, or what lies elsewhere, is not.
+#[test]
+fn a_large_part_of_the_first_run_is_shared() {
+    let mut chunks = Chunks::new();
+    chunks.push(vec![7; 64 * KIB].into());
+    chunks.push(vec![8; 64 * KIB].into());
+    let front = chunks.front();
+    let (part, memory) = used(|| chunks.part(&front[KIB..40 * KIB]));
+    assert_eq!(part.map(|part| (part.as_ptr(), part.len())), Some((front[KIB..].as_ptr(), 39 * KIB)));
+    assert!(memory.total < KIB, "{memory:?}");
+    assert!(chunks.part(front).is_some(), "all of it");
+    assert_eq!(chunks.part(&front[..KIB]), None, "little");
+    let second = chunks.runs().nth(1).expect("there are two");
+    let copy = front.to_vec();
+    assert_eq!((chunks.part(second), chunks.part(&copy)), (None, None), "elsewhere");
+}
+
 /// What is one run is the vector that it lies in.
 #[test]
 fn one_run_becomes_a_vector_without_a_copy() {
@@ -378,8 +395,8 @@ fn blocks_on_loan_are_used_again() {
         drop(last);
     });
     let one = SIZE + 4096;
-    assert!(memory.total < 2 * one + 1001 * 64, "two blocks in turn, and what `Bytes` needs for a slice: {memory:?}");
+    assert!(memory.total < 2 * one + 1001 * 128, "two blocks in turn, and what keeps count of a slice: {memory:?}");
     let (_, memory) = used(|| drop((0..100).map(|_| lend(&mut block)).collect::<Vec<_>>()));
     assert!(memory.peak > 90 * one, "{memory:?}");
-    assert!(memory.left as usize <= 9 * one, "{memory:?}");
+    assert!(memory.left as usize <= 65 * one, "{memory:?}");
 }

@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
 use common::{Event, LONG, Step, client, end, ping, telling, telling_on, to_end};
-use pollproof::{Connection, Error, Io, Server};
+use pollproof::{Connection, Error, Io, Pool, Server};
 
 #[test]
 fn echoes_on_several_connections_and_pollers() {
@@ -31,6 +31,36 @@ fn echoes_on_several_connections_and_pollers() {
         let closed = events.rest().into_iter().filter(|event| matches!(event, Event::Close(_))).count();
         assert_eq!(closed, 6);
     }
+}
+
+/// Much of it is sent from where it was read to, and the connection may be closed and that read into again by then.
+#[test]
+fn a_pool_echoes_large_messages_in_whole_and_in_parts() {
+    let handler = |io: &mut Io<'_>| {
+        let data = io.data();
+        let half = data.len() / 2;
+        io.write(&data[..half]);
+        io.write(&data[half..]);
+        io.consume(data.len());
+        if data.ends_with(b"end") {
+            io.connection().shutdown();
+        }
+    };
+    let server = Server::builder().runner(Pool::new(2).expect("threads")).on_request(handler);
+    let server = server.bind("127.0.0.1:0").expect("a port");
+    server.spawn().expect("threads");
+    let clients: Vec<_> = (0..3).map(|_| client(&server)).collect();
+    for (seed, mut client) in clients.into_iter().enumerate() {
+        let mut message = common::pattern(1 << 20, seed as u64);
+        ping(&mut client, &message[..100_000]);
+        ping(&mut client, &message[100_000..133_000]);
+        message.extend_from_slice(b"end");
+        let mut reads = client.try_clone().expect("a handle");
+        let reader = std::thread::spawn(move || to_end(&mut reads));
+        client.write_all(&message).expect("a write");
+        assert!(reader.join().expect("a reader") == message);
+    }
+    end(&server);
 }
 
 #[test]

@@ -132,8 +132,13 @@ impl ReadBlock {
         self.own.get_or_insert_with(|| another(self.lent.take(), &self.shelf)).bytes_mut()
     }
 
-    /// All of the block, as it was filled last.
+    /// The block, if nothing of it was lent since [`spare`](Self::spare).
     #[inline]
+    pub fn own(&self) -> Option<&Block> {
+        self.own.as_deref()
+    }
+
+    /// All of the block, as it was filled last.
     pub fn bytes(&self) -> &[u8] {
         match &self.own {
             Some(block) => block.bytes(),

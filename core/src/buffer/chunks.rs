@@ -19,6 +19,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 /// From this size on bytes are queued without copying them.
 pub const LARGE: usize = 4096;
 
+/// From this size on a part of a run is shared: for less, a copy costs no more than counting who has it.
+const SHARED: usize = 16 * 1024;
+
 /// A block that is at least this large is not grown by pushes; a new one is begun.
 pub(super) const BLOCK: usize = 64 * 1024;
 
@@ -120,6 +123,23 @@ impl Chunks {
     #[inline]
     pub fn front(&self) -> &[u8] {
         self.0.as_ref().map_or(&[], |queue| queue.front())
+    }
+
+    /// `bytes` without a copy, if they lie in the first run, and are enough of it to be worth it: 16 KiB.
+    ///
+    /// ```
+    /// use pollproof::buffer::chunks::Chunks;
+    ///
+    /// let mut chunks = Chunks::new();
+    /// chunks.push(vec![0; 64 * 1024].into());
+    /// let part = chunks.part(&chunks.front()[100..]).expect("it lies there");
+    /// assert_eq!(part.as_ptr(), chunks.front()[100..].as_ptr());
+    /// assert_eq!(chunks.part(&part.to_vec()), None);
+    /// ```
+    pub fn part(&self, bytes: &[u8]) -> Option<Bytes> {
+        let run = self.0.as_ref()?.chunks.front().filter(|_| bytes.len() >= SHARED)?;
+        let (all, part) = (run.as_ptr_range(), bytes.as_ptr_range());
+        (all.start <= part.start && part.end <= all.end).then(|| run.slice_ref(bytes))
     }
 
     /// The first `n` bytes, contiguous; `None` if there are fewer.

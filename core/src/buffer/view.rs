@@ -54,17 +54,23 @@ impl OwnBlock {
     /// # Safety
     ///
     /// There is no other view, and [`block`](Self::block) is not called as long as there is this one. The block has so
-    /// many bytes.
+    /// many bytes, and was called for since something of it was lent.
     #[inline(always)]
     pub(crate) unsafe fn view(&self, len: usize) -> View<'_> {
+        // Safety: nobody writes to it as long as there is the view, and it was not lent, by the caller's promise.
+        unsafe { self.view_of((&*self.block.get()).own().unwrap_unchecked().bytes(), len) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`view`](Self::view); `block` is its bytes.
+    #[inline(always)]
+    unsafe fn view_of<'a>(&'a self, block: &'a [u8], len: usize) -> View<'a> {
         #[cfg(debug_assertions)]
         assert!(!self.viewed.replace(true), "there is a view already");
-        // Safety: nobody writes to it as long as there is the view, and it is as long as that, by the caller's promise.
-        let all = unsafe {
-            let block = (&*self.block.get()).bytes();
-            debug_assert!(len <= block.len());
-            block.get_unchecked(..len)
-        };
+        debug_assert!(len <= block.len());
+        // Safety: it is as long as that, by the caller's promise.
+        let all = unsafe { block.get_unchecked(..len) };
         View { own: Some(self), all, rest: Cell::new(all), piece: Cell::new(&[]) }
     }
 }
@@ -150,7 +156,10 @@ impl View<'_> {
         self.end();
         *self = Self::none();
         // Safety: this was the only view, and nothing refers to it; the block has as many bytes as before.
-        let (bytes, view) = unsafe { (own.block().share(used..used + count), own.view(len)) };
+        let (bytes, view) = unsafe {
+            let bytes = own.block().share(used..used + count);
+            (bytes, own.view_of((&*own.block.get()).bytes(), len))
+        };
         view.consume(used + count);
         *self = view;
         bytes
