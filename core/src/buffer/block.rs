@@ -67,8 +67,8 @@ impl Block {
 pub struct ReadBlock {
     /// The block to read into; none as long as parts of the one that was filled last are lent.
     own: Option<Box<Block>>,
-    /// That one.
-    lent: Option<Arc<Lendable>>,
+    /// All of that one.
+    lent: Option<Bytes>,
     /// Where others come back to.
     shelf: Arc<Shelf>,
 }
@@ -77,20 +77,20 @@ pub struct ReadBlock {
 #[derive(Default)]
 struct Shelf(Mutex<Vec<Box<Block>>>);
 
-/// A block that can be lent: whoever has it last puts it on the shelf, on whatever thread.
-struct Lendable {
-    /// Always there, until it is dropped.
+/// What the slices of a block that is lent keep alive: the last of them puts it on the shelf, on whatever thread.
+struct Lent {
+    /// Always there, until this is dropped.
     block: Option<Box<Block>>,
     shelf: Arc<Shelf>,
 }
 
-impl Lendable {
-    fn bytes(&self) -> &[u8] {
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
         self.block.as_ref().map_or(&[], |block| block.bytes())
     }
 }
 
-impl Drop for Lendable {
+impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(block) = self.block.take() {
             let mut shelf = lock(&self.shelf.0);
@@ -98,18 +98,6 @@ impl Drop for Lendable {
                 shelf.push(block);
             }
         }
-    }
-}
-
-/// What a slice of a block keeps alive.
-struct Lent {
-    block: Arc<Lendable>,
-    range: Range<usize>,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.block.bytes()[self.range.clone()]
     }
 }
 
@@ -142,7 +130,7 @@ impl ReadBlock {
     pub fn bytes(&self) -> &[u8] {
         match &self.own {
             Some(block) => block.bytes(),
-            None => self.lent.as_ref().map_or(&[], |block| block.bytes()),
+            None => self.lent.as_deref().unwrap_or_default(),
         }
     }
 
@@ -158,18 +146,19 @@ impl ReadBlock {
             return Bytes::new();
         }
         if let Some(block) = self.own.take() {
-            self.lent = Some(Arc::new(Lendable { block: Some(block), shelf: self.shelf.clone() }));
+            self.lent = Some(Bytes::from_owner(Lent { block: Some(block), shelf: self.shelf.clone() }));
         }
-        self.lent.as_ref().map_or_else(Bytes::new, |block| Bytes::from_owner(Lent { block: block.clone(), range }))
+        self.lent.as_ref().map_or_else(Bytes::new, |block| block.slice(range))
     }
 }
 
-/// A block to read into: `lent`, if nobody has a part of it any more, or else the one that came back last.
+/// A block to read into: the one that came back last, which is `lent` if nobody has a slice of it any more.
 #[cold]
 #[inline(never)]
-fn another(lent: Option<Arc<Lendable>>, shelf: &Shelf) -> Box<Block> {
-    let back = lent.and_then(|mut lent| Arc::get_mut(&mut lent)?.block.take());
-    back.or_else(|| lock(&shelf.0).pop()).unwrap_or_else(Block::new)
+fn another(lent: Option<Bytes>, shelf: &Shelf) -> Box<Block> {
+    drop(lent);
+    let back = lock(&shelf.0).pop();
+    back.unwrap_or_else(Block::new)
 }
 
 #[cfg(test)]
