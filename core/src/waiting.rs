@@ -64,8 +64,9 @@ pub(crate) fn readable(
         if own.chunks.len() >= count {
             return Ok(());
         }
-        // Whatever it finds that is not data, the wait finds in the word.
-        if local.is_some() && read_own(&fx) == Reading::Data {
+        // As a poller reads it. Whatever that finds but data, the wait finds in the word; the end of the stream is told
+        // to who polls, and masked there.
+        if local.is_some() && lifecycle::readable(&fx, false) == Reading::Data {
             continue;
         }
         let target = own.consumed + count as u64;
@@ -82,12 +83,6 @@ pub(crate) fn readable(
             Wake::TimedOut => return Err(Error::Timeout { call, connection }),
         }
     }
-}
-
-/// One read of the socket by the owner of the section itself, as a poller does it. The end of the stream is left to be
-/// reported to who polls: it is masked there.
-fn read_own(fx: &Fx<'_>) -> Reading {
-    lifecycle::readable(fx, false)
 }
 
 fn sleep(fx: &Fx<'_>, local: Option<&Local>, trigger: &Trigger, ticket: Ticket, end: Option<Instant>) -> Wake {
@@ -112,7 +107,7 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
             continue;
         }
         if fx.wait_readable(left.min(GLANCE)) {
-            let _ = read_own(fx);
+            let _ = lifecycle::readable(fx, false);
         }
     }
 }
