@@ -290,6 +290,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_takeover_counts_and_else_what_suits_the_runner() {
+        struct Dropping;
+        impl Runner for Dropping {
+            fn run(&self, _task: crate::Task) {}
+        }
+        let after = |takeover, runs: bool| {
+            let runner = runs.then(|| Box::new(Dropping) as Box<dyn Runner>);
+            Settings { takeover, runner, ..Settings::default() }.takeover()
+        };
+        let said = Duration::from_millis(20);
+        for runs in [false, true] {
+            assert_eq!([after(Some(None), runs), after(Some(Some(said)), runs)], [None, Some(said)]);
+        }
+        assert_eq!([after(None, false), after(None, true)], [Some(TAKEOVER), Some(TAKEOVER_OF_CALLBACKS)]);
+    }
+
+    #[test]
     fn one_size_is_enough_to_be_set_on_what_was_accepted() {
         let needed = |recv_buffer, send_buffer| {
             SocketOptions { recv_buffer, send_buffer, ..SocketOptions::default() }.has_buffers()
