@@ -99,6 +99,30 @@ pub enum Sent {
     Failed,
 }
 
+/// Which bits go along with an OnDisconnect that is left to another thread. See [`Effects::leave_disconnect`].
+///
+/// ```
+/// # #[cfg(not(any(loom, shuttle)))] {
+/// use pollproof::protocol::effects::{Effects, Left};
+/// use pollproof::protocol::lifecycle;
+///
+/// /// What the home loop does later.
+/// fn later(fx: &impl Effects, left: Left) {
+///     lifecycle::disconnect_left(fx, left);
+/// }
+/// # }
+/// ```
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// `TASK`: OnConnect is over, and found the connection closing.
+    Connected,
+    /// `READING`: the end of the stream was read.
+    Reading,
+    /// `READING` and `TASK`.
+    ReadingAsOwner,
+}
+
 /// The surroundings of one connection's protocol.
 ///
 /// ```
@@ -275,6 +299,21 @@ pub trait Effects {
     /// Frees the buffers and closes the fd, or hands it back. Under `TASK` for ever, after the close
     /// callbacks; the last access to anything of this connection. (C5, D3)
     fn finish(&self, hand_back: bool);
+
+    /// A callback is due, and the caller's thread is inside user code, where none may begin: leaves the section to the
+    /// connection's home loop. `true` when `TASK` went with it; the caller touches nothing more. Under `TASK`. (U2)
+    fn leave_section(&self) -> bool {
+        false
+    }
+
+    /// OnDisconnect is due, and the caller's thread is inside user code: leaves it to the connection's home loop, which
+    /// calls [`lifecycle::disconnect_left`]. `true` when the bits that `left` names went with it; the caller touches
+    /// nothing more. Under those bits. (U2, U3)
+    ///
+    /// [`lifecycle::disconnect_left`]: super::lifecycle::disconnect_left
+    fn leave_disconnect(&self, _left: Left) -> bool {
+        false
+    }
 
     // Under a hold.
 

@@ -9,7 +9,7 @@
 //! before that only set bits (S2). Who sets a hold and finds the connection closing touches nothing; who
 //! releases the last hold ends it (H3). Not here: the end itself (`process`) and output (`output`).
 
-use super::effects::{Effects, Input, Ran, wake_for_close};
+use super::effects::{Effects, Input, Left, Ran, wake_for_close};
 use super::interest;
 use super::process::{close_held, leave};
 use super::trigger::Wake;
@@ -72,12 +72,43 @@ pub fn connect<E: Effects + ?Sized>(fx: &E) {
     if fx.on_connect() == Ran::Panicked && guard("connect.panic-closes", true) {
         let _ = close_held(fx);
     }
-    let mut found = word.end_connect().without(CONNECTING);
-    let panicked = guard("connect.hand-over", found.closing()) && fx.on_disconnect() == Ran::Panicked;
-    if panicked && guard("connect.disconnect-panic-closes", true) {
+    let found = word.end_connect().without(CONNECTING);
+    if !guard("connect.hand-over", found.closing()) {
+        fx.run_task(found);
+    } else if !fx.leave_disconnect(Left::Connected) {
+        disconnect_connected(fx, found);
+    }
+}
+
+/// OnDisconnect, which OnConnect has left, and the first run of the section. (H1, P2)
+fn disconnect_connected<E: Effects + ?Sized>(fx: &E, mut found: Snapshot) {
+    if fx.on_disconnect() == Ran::Panicked && guard("connect.disconnect-panic-closes", true) {
         found = close_held(fx);
     }
     fx.run_task(found);
+}
+
+/// Goes on where [`Effects::leave_disconnect`] has left off, with the bits that went along: OnDisconnect, and what
+/// follows it. Called by the home loop, on a thread that is not inside user code. (U2, U3)
+pub fn disconnect_left<E: Effects + ?Sized>(fx: &E, left: Left) {
+    match left {
+        Left::Connected => disconnect_connected(fx, fx.word().look()),
+        Left::Reading => {
+            disconnect(fx);
+            end_read(fx, false);
+        }
+        Left::ReadingAsOwner => {
+            disconnect(fx);
+            end_read(fx, true);
+        }
+    }
+}
+
+/// Calls OnDisconnect, under `READING`.
+fn disconnect<E: Effects + ?Sized>(fx: &E) {
+    if fx.on_disconnect() == Ran::Panicked && guard("disconnect.panic-closes", true) {
+        let _ = close_held(fx);
+    }
 }
 
 /// What became of a read event.
@@ -244,8 +275,8 @@ fn end_read<E: Effects + ?Sized>(fx: &E, owner: bool) {
 fn peer_stopped<E: Effects + ?Sized>(fx: &E, owner: bool) -> Reading {
     let found = fx.word().eof();
     wake_for_close(fx, found, Wake::Eof);
-    disconnect_if_first(fx, found, "eof.first-closer", "eof.connecting");
-    end_read(fx, owner);
+    let due = disconnect_is_due(found, "eof.first-closer", "eof.connecting");
+    end_stream(fx, owner, due);
     Reading::Eof
 }
 
@@ -256,18 +287,26 @@ fn peer_gone<E: Effects + ?Sized>(fx: &E, owner: bool) -> Reading {
         fx.deregister();
     }
     wake_for_close(fx, found, Wake::Closed);
-    disconnect_if_first(fx, found, "hup.first-closer", "hup.connecting");
-    end_read(fx, owner);
+    let due = disconnect_is_due(found, "hup.first-closer", "hup.connecting");
+    end_stream(fx, owner, due);
     Reading::Closed
 }
 
-/// OnDisconnect belongs to a first close from the peer's side; while OnConnect is not over, to its end.
-/// (H1, H5, P2)
-fn disconnect_if_first<E: Effects + ?Sized>(fx: &E, found: Snapshot, first: &'static str, connecting: &'static str) {
-    let due = !guard(first, found.closing()) && !guard(connecting, found.any(CONNECTING));
-    if due && fx.on_disconnect() == Ran::Panicked && guard("disconnect.panic-closes", true) {
-        let _ = close_held(fx);
+/// OnDisconnect belongs to a first close from the peer's side; while OnConnect is not over, to its end. (H1, H5)
+fn disconnect_is_due(found: Snapshot, first: &'static str, connecting: &'static str) -> bool {
+    !guard(first, found.closing()) && !guard(connecting, found.any(CONNECTING))
+}
+
+/// The end of the stream is reported: OnDisconnect if it is `due`, and the reader lock goes back. A handler that has read
+/// the end itself leaves both to the home loop. (H4, P2, U3)
+fn end_stream<E: Effects + ?Sized>(fx: &E, owner: bool, due: bool) {
+    if due {
+        if fx.leave_disconnect(if owner { Left::ReadingAsOwner } else { Left::Reading }) {
+            return;
+        }
+        disconnect(fx);
     }
+    end_read(fx, owner);
 }
 
 /// A user close, from any thread, inside or outside callbacks. The drain stops at once; whoever owns the

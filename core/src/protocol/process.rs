@@ -59,6 +59,8 @@ impl Rest {
 enum Settled {
     /// The close is committed and everything is freed.
     Finalized,
+    /// The end was left to the home loop, with the section's ownership. (U2)
+    Left,
     /// Somebody else must move first.
     Rest(Rest),
 }
@@ -69,7 +71,7 @@ enum Drained {
     Dry(Snapshot),
     /// The handler waits for output to drain. (O5)
     Choked,
-    /// The section went to the end of a queue, with its ownership. (F2)
+    /// The section went to the end of a queue, with its ownership. (F2, U2)
     PassedOn,
 }
 
@@ -117,7 +119,7 @@ fn leave_section<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Option<Snapsh
         Drained::PassedOn => return None,
         Drained::Choked => Rest::Choked,
         Drained::Dry(dry) if dry.closing() => match settle(fx, dry) {
-            Settled::Finalized => return None,
+            Settled::Finalized | Settled::Left => return None,
             Settled::Rest(rest) => rest,
         },
         Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx, dry) {
@@ -175,6 +177,9 @@ fn drain_on<E: Effects + ?Sized>(fx: &E, mut next: Next) -> Drained {
         }
         if next.at.stopped() {
             return Drained::Dry(next.at);
+        }
+        if next.at.any(HANDLER) && fx.leave_section() {
+            return Drained::PassedOn;
         }
         if next.at.any(FULL) && !fx.input_full() {
             next.at = interest::read_on(fx, next.at);
@@ -302,6 +307,9 @@ fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
     }
     if at.held() {
         return Settled::Rest(Rest::Held);
+    }
+    if fx.leave_section() {
+        return Settled::Left;
     }
     let found = word.commit();
     if !guard("process.task-held-through-close", true) {

@@ -19,27 +19,62 @@ use crate::sync::{Mutex, lock};
 /// assert_eq!(slot.put("a handler"), None);
 /// assert_eq!(slot.put("a newer one"), Some("a handler"));
 /// assert_eq!((slot.take(), slot.take()), (Some("a newer one"), None));
+/// assert_eq!((slot.seal(), slot.put("too late")), (None, Some("too late")));
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Slot<H>(Mutex<Option<H>>);
+pub struct Slot<H>(Mutex<State<H>>);
+
+/// What is in a slot, until it is sealed.
+#[derive(Debug)]
+enum State<H> {
+    Open(Option<H>),
+    Sealed,
+}
+
+impl<H> State<H> {
+    /// Puts `handler` here; returns the one that it replaces, or itself if it comes too late.
+    fn put(&mut self, handler: H) -> Option<H> {
+        match self {
+            Self::Open(slot) => slot.replace(handler),
+            Self::Sealed => Some(handler),
+        }
+    }
+
+    /// Returns what is here; nothing is accepted from here on.
+    fn seal(&mut self) -> Option<H> {
+        match std::mem::replace(self, Self::Sealed) {
+            Self::Open(handler) => handler,
+            Self::Sealed => None,
+        }
+    }
+}
 
 impl<H> Default for Slot<H> {
     fn default() -> Self {
-        Self(Mutex::new(None))
+        Self(Mutex::new(State::Open(None)))
     }
 }
 
 impl<H> Slot<H> {
-    /// Puts `handler` here, before [`handler_set`](super::lifecycle::handler_set) announces it. Returns
-    /// one that was put here and never installed.
+    /// Puts `handler` here, before [`handler_set`](super::lifecycle::handler_set) announces it. Returns one that is
+    /// not needed, to be dropped without a lock: one that was put here and never installed, or `handler` itself if the
+    /// slot is sealed. (U4)
     pub fn put(&self, handler: H) -> Option<H> {
-        lock(&self.0).replace(handler)
+        lock(&self.0).put(handler)
     }
 
     /// The newest handler that was put here, if it has not been taken. Called by the owner. (R1)
     pub fn take(&self) -> Option<H> {
-        lock(&self.0).take()
+        match &mut *lock(&self.0) {
+            State::Open(slot) => slot.take(),
+            State::Sealed => None,
+        }
+    }
+
+    /// The connection is over: returns what is here, and nothing is kept from here on. (U4)
+    pub fn seal(&self) -> Option<H> {
+        lock(&self.0).seal()
     }
 }
 
@@ -57,22 +92,31 @@ impl<H> Slot<H> {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct SharedSlot<H>(Mutex<Option<H>>);
+pub struct SharedSlot<H>(Mutex<State<H>>);
 
 impl<H> Default for SharedSlot<H> {
     fn default() -> Self {
-        Self(Mutex::new(None))
+        Self(Mutex::new(State::Open(None)))
     }
 }
 
 impl<H: Clone> SharedSlot<H> {
-    /// Replaces the handler. Takes effect for calls that begin later.
-    pub fn set(&self, handler: H) {
-        *lock(&self.0) = Some(handler);
+    /// Replaces the handler. Takes effect for calls that begin later. Returns one that is not needed, as
+    /// [`Slot::put`] does. (U4)
+    pub fn set(&self, handler: H) -> Option<H> {
+        lock(&self.0).put(handler)
     }
 
     /// The handler in force.
     pub fn get(&self) -> Option<H> {
-        lock(&self.0).clone()
+        match &*lock(&self.0) {
+            State::Open(handler) => handler.clone(),
+            State::Sealed => None,
+        }
+    }
+
+    /// As [`Slot::seal`]. (U4)
+    pub fn seal(&self) -> Option<H> {
+        lock(&self.0).seal()
     }
 }
