@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use crate::addr::Addr;
 use crate::buffer::input::Input;
 use crate::buffer::output::{Batch, Output};
+use crate::door;
 use crate::error::{Error, Result};
 use crate::handler::{BoxError, Service};
 use crate::io::Io;
@@ -353,8 +354,7 @@ impl Connection {
         if lifecycle::detach(&Fx::new(self, &State::new())) {
             return Ok(());
         }
-        let unused = self.0.rare.take_detached();
-        drop(unused);
+        door::discard(self, "drop of a detach callback", self.0.rare.take_detached());
         refused()
     }
 }

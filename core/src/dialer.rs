@@ -160,7 +160,7 @@ impl Dialer {
     ///
     /// # Errors
     ///
-    /// [`Error::OnPoller`] inside a callback on a polling thread, [`Error::Server`] when the kernel refuses.
+    /// [`Error::OnPoller`] inside a callback of its connections, [`Error::Server`] when the kernel refuses.
     ///
     /// ```
     /// # let dialer = pollproof::Dialer::builder().build()?;
@@ -170,6 +170,22 @@ impl Dialer {
     /// ```
     pub fn shutdown(&self, deadline: Duration) -> Result<Shutdown> {
         self.server.shutdown(deadline)
+    }
+
+    /// Begins a [`shutdown`](Self::shutdown) and returns at once, as [`Server::begin_shutdown`] does and with its errors.
+    /// May be called anywhere, in every callback too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Server`] when the kernel refuses.
+    ///
+    /// ```
+    /// # let dialer = pollproof::Dialer::builder().build()?;
+    /// dialer.begin_shutdown(std::time::Duration::from_secs(5))?;
+    /// # Ok::<(), pollproof::Error>(())
+    /// ```
+    pub fn begin_shutdown(&self, deadline: Duration) -> Result<()> {
+        self.server.begin_shutdown(deadline)
     }
 }
 

@@ -277,7 +277,11 @@ pub(crate) trait Factory: Send + Sync {
 
 impl<H: Handler> Factory for Arc<H> {
     fn make(&self) -> Box<dyn Service> {
-        Box::new(Serving { handler: self.clone(), context: Held::new(None), state: Held::new(Exclusive::new(None)) })
+        Box::new(Serving {
+            handler: Held::new(Some(self.clone())),
+            context: Held::new(None),
+            state: Held::new(Exclusive::new(None)),
+        })
     }
 }
 
@@ -291,7 +295,10 @@ pub(crate) trait Service: Send + Sync {
         true
     }
 
-    fn on_prepare(&self, conn: &Connection);
+    /// # Safety
+    ///
+    /// Under `TASK`, before anything else.
+    unsafe fn on_prepare(&self, conn: &Connection);
 
     /// # Safety
     ///
@@ -308,12 +315,13 @@ pub(crate) trait Service: Send + Sync {
     /// Under a hold, or under `TASK`; after OnConnect.
     unsafe fn on_disconnect(&self, conn: &Connection);
 
-    /// Drops the context and the state.
+    /// Drops the context, the state and the handler, each by a call of `each`, which is given its name. Nothing else is
+    /// called after that.
     ///
     /// # Safety
     ///
-    /// Under `TASK`, after `FINAL`.
-    unsafe fn forget(&self);
+    /// Under `TASK`, after `FINAL`, once.
+    unsafe fn forget(&self, each: &mut dyn FnMut(&'static str, &mut dyn FnMut()));
 }
 
 /// A connection that was dialed without a handler.
@@ -324,7 +332,7 @@ impl Service for Unserved {
         false
     }
 
-    fn on_prepare(&self, _: &Connection) {}
+    unsafe fn on_prepare(&self, _: &Connection) {}
 
     unsafe fn on_connect(&self, _: &mut Io<'_>) -> Result<(), BoxError> {
         Ok(())
@@ -336,26 +344,46 @@ impl Service for Unserved {
 
     unsafe fn on_disconnect(&self, _: &Connection) {}
 
-    unsafe fn forget(&self) {}
+    unsafe fn forget(&self, _: &mut dyn FnMut(&'static str, &mut dyn FnMut())) {}
 }
 
 struct Serving<H: Handler> {
-    handler: Arc<H>,
+    /// There until the end, which takes it: a handler may keep a handle of its connection. (U4)
+    handler: Held<Option<Arc<H>>>,
     /// Written under `CONNECTING` and at the end, shared between.
     context: Held<Option<H::Context>>,
     /// Under `TASK`.
     state: Held<Exclusive<Option<H::State>>>,
 }
 
+impl<H: Handler> Serving<H> {
+    /// The handler.
+    ///
+    /// # Safety
+    ///
+    /// Under `TASK` or a hold, before `FINAL`.
+    #[inline(always)]
+    unsafe fn handler(&self) -> &H {
+        // Safety: the only writer is `forget`, after FINAL: by the caller's promise not now, nor as long as it uses this.
+        unsafe {
+            let handler = self.handler.with(|handler| std::ptr::from_ref(handler));
+            debug_assert!((*handler).is_some(), "it is over");
+            (*handler).as_ref().unwrap_unchecked()
+        }
+    }
+}
+
 impl<H: Handler> Service for Serving<H> {
-    fn on_prepare(&self, conn: &Connection) {
-        self.handler.on_prepare(conn);
+    unsafe fn on_prepare(&self, conn: &Connection) {
+        // Safety: by the caller's promise.
+        unsafe { self.handler() }.on_prepare(conn);
     }
 
     unsafe fn on_connect(&self, io: &mut Io<'_>) -> Result<(), BoxError> {
         // Safety: TASK, and nobody but OnRequest, which waits for OnConnect, has the state (S1).
         let state = unsafe { self.state.get() }.get_mut().insert(H::State::default());
-        let made = self.handler.on_connect(state, io)?;
+        // Safety: TASK, before the end.
+        let made = unsafe { self.handler() }.on_connect(state, io)?;
         // Safety: while CONNECTING is set nobody else reads the context (H1); its end publishes it.
         unsafe { self.context.with_mut(|context| *context = Some(made)) };
         Ok(())
@@ -367,7 +395,7 @@ impl<H: Handler> Service for Serving<H> {
         // the owner's alone (S1).
         unsafe {
             self.context.with(|context| match (context, self.state.get().get_mut()) {
-                (Some(context), Some(state)) => self.handler.on_request(context, state, io),
+                (Some(context), Some(state)) => self.handler().on_request(context, state, io),
                 _ => Ok(()),
             })
         }
@@ -378,17 +406,24 @@ impl<H: Handler> Service for Serving<H> {
         unsafe {
             self.context.with(|context| {
                 if let Some(context) = context {
-                    self.handler.on_disconnect(context, conn);
+                    self.handler().on_disconnect(context, conn);
                 }
             });
         }
     }
 
-    unsafe fn forget(&self) {
+    unsafe fn forget(&self, each: &mut dyn FnMut(&'static str, &mut dyn FnMut())) {
         // Safety: the close is committed, so no callback runs and none begins (C4). Dropped outside the
         // access: they may own a handle of this connection.
-        let (context, state) = unsafe { (self.context.with_mut(Option::take), self.state.get().get_mut().take()) };
-        drop(context);
-        drop(state);
+        let (mut context, mut state, mut handler) = unsafe {
+            (
+                self.context.with_mut(Option::take),
+                self.state.get().get_mut().take(),
+                self.handler.with_mut(Option::take),
+            )
+        };
+        each("drop of the context", &mut || drop(context.take()));
+        each("drop of the state", &mut || drop(state.take()));
+        each("drop of the handler", &mut || drop(handler.take()));
     }
 }

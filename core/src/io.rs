@@ -10,7 +10,7 @@ use crate::buffer::input::Own;
 use crate::buffer::view::View;
 use crate::connection::Connection;
 use crate::reactor::fx::Local;
-use crate::reader::Reader;
+use crate::reader::{OwnedReader, Reader};
 use crate::writer::Writer;
 
 /// One connection, as its handler sees it.
@@ -34,7 +34,7 @@ use crate::writer::Writer;
 /// # Ok::<(), pollproof::Error>(())
 /// ```
 pub struct Io<'a> {
-    pub(crate) reader: Reader<'a>,
+    pub(crate) reader: OwnedReader<'a>,
     /// There once something is to be gathered. Before that the reply is at most one piece of the reader's view, which
     /// is sent without a copy.
     writer: OnceCell<Writer<'a>>,
@@ -59,7 +59,7 @@ impl<'a> Io<'a> {
         view: View<'a>,
         last: bool,
     ) -> Self {
-        Self { reader: Reader::new(conn, local, own, view), writer: OnceCell::new(), last }
+        Self { reader: OwnedReader::new(conn, local, own, view), writer: OnceCell::new(), last }
     }
 
     /// Everything that was read and not consumed, contiguous. Does not wait; empty once all of it is consumed.
@@ -126,7 +126,7 @@ impl<'a> Io<'a> {
     }
 
     /// Both sides, to wait for more or to gather.
-    fn sides(&mut self) -> (&mut Reader<'a>, &mut Writer<'a>) {
+    fn sides(&mut self) -> (&mut OwnedReader<'a>, &mut Writer<'a>) {
         self.copy_whole();
         let Self { reader, writer, .. } = self;
         let (conn, local) = (reader.conn, reader.local);
@@ -199,7 +199,8 @@ impl<'a> Io<'a> {
     /// ```
     #[inline]
     pub fn split(&mut self) -> (&mut Reader<'a>, &mut Writer<'a>) {
-        self.sides()
+        let (reader, writer) = self.sides();
+        (reader, writer)
     }
 
     /// The reply.

@@ -58,6 +58,8 @@ pub mod buffer;
 mod builder;
 mod connection;
 mod dialer;
+mod door;
+mod duty;
 mod error;
 mod flow;
 mod handler;
@@ -79,6 +81,7 @@ mod stats;
 pub mod sync;
 mod trace;
 mod waiting;
+mod whereabouts;
 mod writer;
 
 net! {

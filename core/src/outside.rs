@@ -15,14 +15,14 @@ use crate::error::{Error, Result};
 use crate::handler::Outcome;
 use crate::io::Io;
 use crate::protocol::lifecycle;
-use crate::protocol::word::{FINAL, HANDLER};
+use crate::protocol::word::{FINAL, HANDLER, USER};
 use crate::reactor::fx::{Fx, State};
-use crate::reactor::threads;
-use crate::reader::Reader;
+use crate::reader::{OwnedReader, Reader};
 use crate::sync::atomic::Ordering;
 use crate::sync::time::Instant;
 use crate::sync::{Arc, thread};
 use crate::writer::Writer;
+use crate::{door, whereabouts};
 
 /// The reading side of a connection that has no handler, as long as this lives. See [`Connection::reader`].
 ///
@@ -36,7 +36,7 @@ use crate::writer::Writer;
 /// }
 /// ```
 pub struct ConnectionReader<'a> {
-    reader: Reader<'a>,
+    reader: OwnedReader<'a>,
 }
 
 impl<'a> Deref for ConnectionReader<'a> {
@@ -92,21 +92,27 @@ impl Connection {
         }
         let state = State::new();
         let fx = Fx::new(self, &state);
+        // Ordering: Release, partner: the swap above.
+        let give_up = || conn.reader.store(false, Ordering::Release);
         loop {
-            if conn.word.look().any(HANDLER) {
-                // Ordering: Release, partner: the swap above.
-                conn.reader.store(false, Ordering::Release);
+            let found = conn.word.look();
+            if found.any(HANDLER) {
+                give_up();
                 return busy();
+            }
+            // Once it is closed here nothing is read any more, and its section may wait for this very thread.
+            if found.any(USER | FINAL) {
+                give_up();
+                return Err(Error::Closed { call: "reader", connection: self.id() });
             }
             if lifecycle::acquire(&fx) {
                 break;
             }
-            // Without a handler, the section is owned for the length of a poller's step. Once the connection is
-            // over it is owned for ever.
-            if conn.word.look().any(FINAL) {
-                // Ordering: Release, partner: the swap above.
-                conn.reader.store(false, Ordering::Release);
-                return Err(Error::Closed { call: "reader", connection: self.id() });
+            // Without a handler, the section is owned for the length of a poller's step, or of OnDisconnect: of that it
+            // would be this call that it waits for. (U6)
+            if whereabouts::in_callback_of(conn) {
+                give_up();
+                return busy();
             }
             thread::yield_now();
         }
@@ -114,7 +120,7 @@ impl Connection {
         let own = unsafe { conn.input.own() };
         // Safety: as above.
         unsafe { conn.input.collect(own) };
-        Ok(ConnectionReader { reader: Reader::new(self, None, own, View::none()) })
+        Ok(ConnectionReader { reader: OwnedReader::new(self, None, own, View::none()) })
     }
 
     /// Gathers output outside handlers; [`Writer::flush`] sends it and waits until the kernel has taken it. Any
@@ -128,7 +134,7 @@ impl Connection {
     /// # Ok(()) }
     /// ```
     pub fn writer(&self) -> Writer<'_> {
-        Writer::new(self, !threads::on_polling_thread())
+        Writer::new(self, !whereabouts::polls())
     }
 
     /// How long each read may wait; `None`, as at first, for ever. Holds from the next call on.
@@ -192,7 +198,7 @@ impl Connection {
     pub fn set_on_request<R: Outcome>(&self, mut handler: impl FnMut(&mut Io<'_>) -> R + Send + 'static) {
         let replaced = self.conn().slot.put(Box::new(move |io| handler(io).outcome()));
         lifecycle::handler_set(&Fx::new(self, &State::new()));
-        drop(replaced);
+        door::discard(self, "drop of a handler", replaced);
     }
 
     /// Sets or replaces OnDisconnect. It takes effect if the peer's close comes later. Any thread. (R3)
@@ -203,7 +209,8 @@ impl Connection {
     /// # }
     /// ```
     pub fn set_on_disconnect(&self, handler: impl Fn(&Connection) + Send + Sync + 'static) {
-        self.conn().disconnect.set(Arc::new(handler));
+        let replaced = self.conn().disconnect.set(Arc::new(handler));
+        door::discard(self, "drop of on_disconnect", replaced);
     }
 
     /// Output that is queued and that the kernel has not taken, in bytes. What others send meanwhile may be

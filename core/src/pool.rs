@@ -149,7 +149,7 @@ impl Pool {
             let run = move || {
                 let mut rests = 0;
                 while let Some(task) = queue.pop(&mut rests) {
-                    task.run();
+                    task.run_on_pool();
                 }
             };
             builder.spawn(run).map_err(failed)?;

@@ -65,6 +65,12 @@ impl Rare {
         self.parts().as_mut().and_then(|parts| parts.detached.take())
     }
 
+    /// The connection is over: nothing is kept of what its user set. Returns who wants the fd back. (U4)
+    pub(crate) fn end(&self) -> Option<DetachCallback> {
+        let parts = self.parts().take();
+        parts.and_then(|parts| parts.detached)
+    }
+
     /// `other` waits for this one's output to drain. Once in the list is enough, however often it comes. (O6)
     pub(crate) fn add_awaiting(&self, other: &Connection) {
         let mut parts = self.parts();
@@ -72,6 +78,18 @@ impl Rare {
         if !awaiting.iter().any(|conn| conn.is(other)) {
             awaiting.push(other.clone());
         }
+    }
+
+    /// `other` does not wait after all. (O6)
+    pub(crate) fn remove_awaiting(&self, other: &Connection) {
+        let mut parts = self.parts();
+        let awaiting = parts.as_mut().map(|parts| &mut parts.awaiting);
+        let found = awaiting.and_then(|all| {
+            let at = all.iter().position(|conn| conn.is(other))?;
+            Some(all.swap_remove(at))
+        });
+        drop(parts);
+        drop(found);
     }
 
     pub(crate) fn take_awaiting(&self) -> Vec<Connection> {

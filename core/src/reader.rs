@@ -48,7 +48,16 @@ const COPIED: usize = 4096;
 /// let server = Server::builder().on_request(frames).bind("127.0.0.1:0")?;
 /// # Ok::<(), pollproof::Error>(())
 /// ```
-pub struct Reader<'a> {
+///
+/// A reader is used where it is: it is unsized, so that nobody can swap it with another one, and carry the right to a
+/// connection's bytes away from whoever lends it. (U7)
+///
+/// ```compile_fail,E0277
+/// fn handler(io: &mut pollproof::Io<'_>, other: &mut pollproof::ConnectionReader<'_>) {
+///     std::mem::swap(io.reader(), &mut **other);
+/// }
+/// ```
+pub struct Reader<'a, Place: ?Sized = [()]> {
     pub(crate) conn: &'a Connection,
     pub(crate) local: Option<&'a Local>,
     own: &'a mut Own,
@@ -58,14 +67,21 @@ pub struct Reader<'a> {
     used: Cell<usize>,
     /// The chunks in one run, once somebody asked for that.
     joined: OnceCell<BytesMut>,
+    /// Nothing, of a size that is not known outside.
+    _place: Place,
 }
 
-impl<'a> Reader<'a> {
+/// A reader as its owner has it: a handler's `Io`, or a guard.
+pub(crate) type OwnedReader<'a> = Reader<'a, [(); 0]>;
+
+impl<'a> OwnedReader<'a> {
     #[inline(always)]
     pub(crate) fn new(conn: &'a Connection, local: Option<&'a Local>, own: &'a mut Own, view: View<'a>) -> Self {
-        Self { conn, local, own, view, used: Cell::new(0), joined: OnceCell::new() }
+        Self { conn, local, own, view, used: Cell::new(0), joined: OnceCell::new(), _place: [] }
     }
+}
 
+impl<Place: ?Sized> Reader<'_, Place> {
     /// Everything that was read and not consumed, contiguous. Does not wait; copies only where it lies in
     /// several pieces.
     ///
@@ -337,7 +353,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Read for Reader<'_> {
+impl<Place: ?Sized> Read for Reader<'_, Place> {
     /// Waits until at least one byte is there; 0 at the end of the stream.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let available = self.fill_buf()?;
@@ -348,7 +364,7 @@ impl Read for Reader<'_> {
     }
 }
 
-impl BufRead for Reader<'_> {
+impl<Place: ?Sized> BufRead for Reader<'_, Place> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         match self.want(1, "read") {
             Ok(()) => {
@@ -367,7 +383,7 @@ impl BufRead for Reader<'_> {
 }
 
 /// What is there at present; never waits.
-impl Buf for Reader<'_> {
+impl<Place: ?Sized> Buf for Reader<'_, Place> {
     fn remaining(&self) -> usize {
         self.len()
     }
@@ -386,7 +402,7 @@ impl Buf for Reader<'_> {
     }
 }
 
-impl fmt::Debug for Reader<'_> {
+impl<Place: ?Sized> fmt::Debug for Reader<'_, Place> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").field("connection", &self.conn.id()).field("len", &self.len()).finish()
     }

@@ -113,7 +113,12 @@ impl Connection {
     /// `other` waits for this one's output to drain; whether somebody will say so. (O6)
     pub(crate) fn awaited_by(&self, other: &Connection) -> bool {
         self.conn().rare.add_awaiting(other);
-        output::await_drain(&Fx::new(self, &State::new()))
+        let waits = output::await_drain(&Fx::new(self, &State::new()));
+        if !waits {
+            // Closed, and maybe over: nobody would take it off the list.
+            self.conn().rare.remove_awaiting(other);
+        }
+        waits
     }
 }
 

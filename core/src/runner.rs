@@ -12,11 +12,14 @@
 use std::fmt;
 
 use crate::connection::Connection;
+use crate::door;
+use crate::duty::Duty;
 use crate::protocol::effects::Effects as _;
 use crate::protocol::lifecycle;
 use crate::protocol::process;
-use crate::protocol::word::Snapshot;
-use crate::reactor::fx::{Fx, Local, State};
+use crate::protocol::word::{HANDLER, Snapshot};
+use crate::reactor::fx::{Fx, How, Local, State};
+use crate::whereabouts::{self, What};
 
 /// Runs tasks somewhere else than on the polling thread. See [`Builder::runner`](crate::Builder::runner).
 ///
@@ -40,7 +43,8 @@ use crate::reactor::fx::{Fx, Local, State};
 /// ```
 pub trait Runner: Send + Sync + 'static {
     /// Sees to it that [`Task::run`] is called, soon and once, on any thread. Called on polling threads and on
-    /// those that close, send or shut down; it should not block.
+    /// those that close, send or shut down, never inside a callback (U2); it should not block. It may run the task at
+    /// once. A panic closes the connection of the task, and nothing else (P1).
     fn run(&self, task: Task);
 }
 
@@ -56,7 +60,7 @@ enum Step {
 
 /// The serial section of one connection, with its ownership: OnConnect, OnRequest, the end. (S1)
 ///
-/// A task that is dropped without having run closes its connection, on the thread that drops it.
+/// A task that is dropped without having run closes its connection, whose polling thread ends it.
 ///
 /// ```
 /// # use pollproof::Task;
@@ -65,19 +69,28 @@ enum Step {
 ///     task.run();
 /// }
 /// ```
-pub struct Task(Option<(Connection, Step)>);
+pub struct Task {
+    /// Until it runs.
+    section: Option<(Connection, Step)>,
+    /// Its runner has lost it: the home loop ends it.
+    lost: bool,
+}
 
 impl Task {
+    fn of(conn: Connection, step: Step) -> Self {
+        Self { section: Some((conn, step)), lost: false }
+    }
+
     pub(crate) fn new(conn: Connection, at: Snapshot) -> Self {
-        Self(Some((conn, Step::Section(at))))
+        Self::of(conn, Step::Section(at))
     }
 
     pub(crate) fn connect(conn: Connection) -> Self {
-        Self(Some((conn, Step::Connect)))
+        Self::of(conn, Step::Connect)
     }
 
     pub(crate) fn resumed(conn: Connection) -> Self {
-        Self(Some((conn, Step::Resumed)))
+        Self::of(conn, Step::Resumed)
     }
 
     /// The connection whose section this is.
@@ -92,35 +105,59 @@ impl Task {
     ///
     /// Never: a task that can be looked at has not run.
     pub fn connection(&self) -> &Connection {
-        match &self.0 {
+        match &self.section {
             Some((conn, _)) => conn,
             None => unreachable!("it is consumed by running it"),
         }
     }
 
-    /// Runs it, on the calling thread. Blocks as long as the handler does.
+    /// Runs it, on the calling thread. Blocks as long as the handler does. Inside a callback it does not run at once:
+    /// the connection's polling thread gives it to the runner again (U2).
     ///
     /// ```
     /// # fn f(task: pollproof::Task) {
     /// task.run();
     /// # }
     /// ```
-    pub fn run(mut self) {
-        self.step();
+    pub fn run(self) {
+        if whereabouts::may_run_task() {
+            self.run_entered(How::OnRunner);
+        } else {
+            self.leave_home();
+        }
     }
 
-    /// Runs it on the polling thread that `local` belongs to.
-    pub(crate) fn run_polling(mut self, local: &Local) {
-        self.step_on(Some(local));
+    /// Runs it on a thread of a [`Pool`](crate::Pool).
+    pub(crate) fn run_on_pool(self) {
+        self.run_entered(How::OnPool);
     }
 
-    fn step(&mut self) {
-        self.step_on(None);
+    /// Runs it after it was left to its home loop, by its runner if it has one; `local` is the thread's own if it polls.
+    pub(crate) fn run_left(mut self, local: Option<&Local>) {
+        let conn = self.connection().conn();
+        if !self.lost && conn.server.has_runner && conn.word.look().any(HANDLER) {
+            door::run_on_runner(self);
+        } else if local.is_some() {
+            self.step(How::Running, local);
+        } else {
+            self.run_entered(How::Running);
+        }
     }
 
-    fn step_on(&mut self, local: Option<&Local>) {
-        let Some((conn, step)) = self.0.take() else { return };
-        let state = if local.is_some() { State::new() } else { State::on_runner() };
+    fn run_entered(mut self, how: How) {
+        let conn = self.connection().clone();
+        let _entered = whereabouts::enter(What::Section, &conn.conn().server, Some(conn.conn()));
+        self.step(how, None);
+    }
+
+    fn leave_home(self) {
+        let conn = self.connection().clone();
+        Duty::Section(self).leave_home(&conn);
+    }
+
+    fn step(&mut self, how: How, local: Option<&Local>) {
+        let Some((conn, step)) = self.section.take() else { return };
+        let state = State::by(how);
         let fx = local.map_or_else(|| Fx::new(&conn, &state), |local| Fx::polling(&conn, local, &state));
         match step {
             Step::Connect => {
@@ -135,10 +172,10 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if let Some((conn, _)) = &self.0 {
-            // A runner that loses tasks would leave connections owned for ever.
+        if let Some((conn, step)) = self.section.take() {
+            // A runner that loses tasks would leave connections owned for ever. Whoever drops it may be unwinding.
             conn.close();
-            self.step();
+            Self { section: Some((conn, step)), lost: true }.leave_home();
         }
     }
 }

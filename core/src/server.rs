@@ -14,16 +14,18 @@ use crate::addr::Addr;
 use crate::builder::Builder;
 use crate::connection::Connection;
 use crate::dialer::Dialer;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::handler::Outcome;
 use crate::io::Io;
 use crate::protocol::takeover::Lead;
 use crate::reactor::accept::Acceptor;
-use crate::reactor::threads;
+use crate::reactor::{event_loop, threads};
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::sync::time::Instant;
-use crate::sync::{Arc, lock};
+use crate::sync::{Arc, lock, thread};
+use crate::whereabouts;
 
 /// How long a shutdown waits, past its deadline, for callbacks that are running.
 const GRACE: Duration = Duration::from_secs(1);
@@ -194,9 +196,9 @@ impl Server {
     /// # Ok::<(), pollproof::Error>(())
     /// ```
     pub fn run(&self) -> Result<()> {
-        self.not_on_poller("run")?;
+        self.not_inside("run")?;
         let mut here = None;
-        let started = self.start((!threads::on_polling_thread()).then_some(&mut here));
+        let started = self.start((!whereabouts::inside()).then_some(&mut here));
         if let Some(lead) = here {
             if started.is_err() {
                 self.shared.pollers[0].stop().map_err(eventfd)?;
@@ -204,22 +206,26 @@ impl Server {
             self.shared.threads.lead(&self.shared, lead);
         }
         self.shut_down_if_failed(started)?;
+        threads::hand_over_before_blocking();
         self.shared.wait_until(None, |state| state.running.is_empty());
         Ok(())
     }
 
-    fn not_on_poller(&self, call: &'static str) -> Result<()> {
-        if threads::on_thread_of(&self.shared) { Err(Error::OnPoller { call }) } else { Ok(()) }
+    /// Waiting for the server inside a callback of it would be waiting for the caller. (U6)
+    fn not_inside(&self, call: &'static str) -> Result<()> {
+        if whereabouts::called_by(&self.shared) { Err(Error::OnPoller { call }) } else { Ok(()) }
     }
 
     /// Shuts the server down: stops accepting, closes idle connections, waits up to `deadline` for busy
     /// ones to answer, closes what is left, and ends the polling threads. Blocks until then, and up to a
-    /// second longer for callbacks that do not return. Any thread but a polling one, any number of times,
-    /// also at the same time. The address can be bound again when it returns. (G1, G2)
+    /// second longer for callbacks that do not return. Any thread that is not inside a callback of this server, any
+    /// number of times, also at the same time; [`begin_shutdown`](Self::begin_shutdown) is for callbacks. The address can
+    /// be bound again when it returns. (G1, G2, U6)
     ///
     /// # Errors
     ///
-    /// [`Error::OnPoller`] inside a callback on a polling thread, [`Error::Server`] when the kernel refuses.
+    /// [`Error::OnPoller`] inside a callback of this server, on whatever thread; [`Error::Server`] when the kernel
+    /// refuses.
     ///
     /// ```
     /// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
@@ -229,21 +235,65 @@ impl Server {
     /// # Ok::<(), pollproof::Error>(())
     /// ```
     pub fn shutdown(&self, deadline: Duration) -> Result<Shutdown> {
-        self.not_on_poller("shutdown")?;
-        let shared = &*self.shared;
+        self.not_inside("shutdown")?;
         let until = Instant::now().checked_add(deadline);
-        let listener = {
-            let mut state = lock(&shared.state);
-            state.started = true;
-            state.ending = true;
-            state.listener.take()
+        let led = self.stop_accepting()?;
+        threads::hand_over_before_blocking();
+        self.finish(until, led)
+    }
+
+    /// Begins a [`shutdown`](Self::shutdown) and returns at once; a thread of its own goes on with it. May be called
+    /// anywhere, in every callback of this server too, any number of times. A shutdown that is to wait until the server
+    /// is over may follow, from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Server`] when the kernel refuses. Nothing is accepted any more then, and `shutdown` still works.
+    ///
+    /// ```
+    /// # let server = pollproof::Server::builder().on_request(|_: &mut pollproof::Io<'_>| {}).bind("127.0.0.1:0")?;
+    /// # server.spawn()?;
+    /// server.begin_shutdown(std::time::Duration::from_secs(5))?;
+    /// # server.shutdown(std::time::Duration::from_secs(5))?;
+    /// # Ok::<(), pollproof::Error>(())
+    /// ```
+    pub fn begin_shutdown(&self, deadline: Duration) -> Result<()> {
+        let until = Instant::now().checked_add(deadline);
+        let led = self.stop_accepting()?;
+        let server = self.clone();
+        let goes_on = move || {
+            if let Err(error) = server.finish(until, led) {
+                server.shared.report(error);
+            }
         };
-        drop(listener);
+        let thread = thread::Builder::new().name("shutdown".to_owned()).spawn(goes_on);
+        thread.map(drop).map_err(|source| Error::Server { call: "clone", source })
+    }
+
+    /// The first steps of a shutdown, which wait for nothing. Whether threads lead the loops.
+    fn stop_accepting(&self) -> Result<bool> {
+        let shared = &self.shared;
+        let (listening, led) = {
+            let mut state = lock(&shared.state);
+            let led = std::mem::replace(&mut state.started, true);
+            state.ending = true;
+            (state.listener.take(), led)
+        };
+        door::discard_of(shared, "drop of a handler", listening);
         shared.pollers[0].stop_accepting().map_err(eventfd)?;
         // At once, because the accepting thread may be in a callback; and again for what it accepted last.
         shared.connections().iter().for_each(Connection::shutdown);
+        Ok(led)
+    }
+
+    /// The others: waits for busy connections, closes the rest, and ends the threads. `led`: there may be some.
+    fn finish(&self, until: Option<Instant>, led: bool) -> Result<Shutdown> {
+        let shared = &self.shared;
         shared.wait_until(until, |state| !state.listening);
         shared.connections().iter().for_each(Connection::shutdown);
+        if !led {
+            (0..shared.pollers.len()).for_each(|home| event_loop::end_unled(shared, home));
+        }
         let drained = shared.wait_until(until, |_| shared.open() == 0);
         let mut ended = Shutdown::default();
         if !drained {
@@ -260,6 +310,7 @@ impl Server {
         shared.threads.join();
         shared.wait_until(Some(grace), |_| shared.open() == 0);
         ended.left = shared.open();
+        shared.release_if_over();
         Ok(ended)
     }
 }

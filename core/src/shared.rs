@@ -3,11 +3,11 @@
 //! Not here: the steps of starting and shutting down (`server`).
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
-#![forbid(unsafe_code)]
 
 use crate::addr::Addr;
 use crate::balance::Balance;
 use crate::connection::Connection;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::handler::Service;
@@ -15,6 +15,7 @@ use crate::options::{Settings, SocketOptions};
 use crate::protocol::gate::Gate;
 use crate::reactor::accept::Listening;
 use crate::reactor::epoll::Poller;
+use crate::reactor::held::Held;
 use crate::reactor::sys::{Kernel, Sys};
 use crate::reactor::threads::Threads;
 use crate::runner::Runner;
@@ -35,10 +36,13 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     balance: Balance,
     pub(crate) flow: Flow,
-    /// Where sections run; on the polling threads if there is none.
-    pub(crate) runner: Option<Box<dyn Runner>>,
+    /// Sections run where a runner says, and not on the polling threads.
+    pub(crate) has_runner: bool,
+    /// The runner, until the server is over: see [`runner`](Self::runner).
+    runner: Held<Option<Arc<dyn Runner>>>,
     pub(crate) threads: Threads,
-    hook: Option<Hook>,
+    /// Who hears of errors, until the server is over.
+    hook: Mutex<Option<Arc<Hook>>>,
     pub(crate) state: Mutex<State>,
     pub(crate) changed: Condvar,
 }
@@ -69,6 +73,8 @@ pub(crate) struct State {
     pub(crate) started: bool,
     /// A shutdown has begun: nothing is dialed any more.
     pub(crate) ending: bool,
+    /// What the server had is given back.
+    released: bool,
     /// Loops that were started and are not over.
     pub(crate) running: Vec<usize>,
 }
@@ -84,18 +90,19 @@ impl Shared {
             sockets: settings.sockets,
             gate: Gate::new(),
             balance: settings.balance,
-            hook: settings.hook,
+            hook: Mutex::new(settings.hook.map(Arc::new)),
             state: Mutex::new(State { listener, ..State::default() }),
             flow: settings.flow,
-            runner: settings.runner,
+            has_runner: settings.runner.is_some(),
+            runner: Held::new(settings.runner.map(Arc::from)),
             threads,
             changed: Condvar::new(),
         }
     }
 
-    /// Counts it and tells the hook; a hook that panics has said all it had to say.
-    pub(crate) fn report(&self, error: &Error) {
-        match error {
+    /// Counts it and tells the hook. Called under no lock, and no bit but `TASK`. (U4)
+    pub(crate) fn report(&self, error: Error) {
+        match &error {
             Error::Panicked { callback, connection, message } => {
                 self.counters.panics.add(1);
                 trace::panic(*connection, callback, message);
@@ -106,11 +113,40 @@ impl Shared {
             }
             _ => {}
         }
-        if let Some(hook) = &self.hook {
-            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hook(error)));
-            if let Err(payload) = told {
-                std::mem::forget(payload);
-            }
+        let hook = lock(&self.hook).clone();
+        if let Some(hook) = hook {
+            door::tell(self, &**hook, &error);
+            door::discard_hook(hook);
+        }
+        door::told(error);
+    }
+
+    /// The runner, if there is one. A handle of its own: what it runs may be the end of the server.
+    ///
+    /// # Safety
+    ///
+    /// A connection of this server is not over until this returns.
+    pub(crate) unsafe fn runner(&self) -> Option<Arc<dyn Runner>> {
+        // Safety: the only writer is `release_if_over`, when no connection is left and none can begin.
+        unsafe { self.runner.with(Option::clone) }
+    }
+
+    /// If the server is over, whoever still has a handle of it: gives back its fds, the runner and what else its user
+    /// gave it. Called when a loop or a connection has ended. (U4)
+    pub(crate) fn release_if_over(&self) {
+        let mut state = lock(&self.state);
+        let over = state.ending && state.running.is_empty() && self.open() == 0;
+        if !over || std::mem::replace(&mut state.released, true) {
+            return;
+        }
+        drop(state);
+        self.pollers.iter().for_each(Poller::release);
+        // Safety: no connection is left, and none can begin; this comes once.
+        let runner = unsafe { self.runner.with_mut(Option::take) };
+        door::discard_of(self, "drop of the runner", runner);
+        let hook = lock(&self.hook).take();
+        if let Some(hook) = hook {
+            door::discard_hook(hook);
         }
     }
 
@@ -142,20 +178,23 @@ impl Shared {
         }
         self.counters.dialed.add(1);
         let place = self.place(true);
-        trace::dial(place.id, &peer, place.home());
         let registry = &self.pollers[place.home()].registry;
-        Ok(registry.insert(|token| Connection::new(self.clone(), place, token, fd, peer, service)))
+        let conn = registry.insert(|token| Connection::new(self.clone(), place, token, fd, peer, service));
+        drop(state);
+        trace::dial(place.id, conn.peer(), place.home());
+        Ok(conn)
     }
 
     /// A connection is over: its fd is closed and its slot is free. (Q1)
     pub(crate) fn one_less(&self, place: Place) {
+        let wakes = if place.dialed { self.gate.wake() } else { self.gate.leave() };
+        if wakes && let Err(errno) = self.pollers[0].wake() {
+            self.report(Error::Server { call: "eventfd write", source: errno.into() });
+        }
         // Nobody waits for that but a shutdown, which says so before it looks: threads are not woken for nothing.
         if self.counters.closed(place.home()) && lock(&self.state).ending {
             self.changed.notify_all();
-        }
-        let wakes = if place.dialed { self.gate.wake() } else { self.gate.leave() };
-        if wakes && let Err(errno) = self.pollers[0].wake() {
-            self.report(&Error::Server { call: "eventfd write", source: errno.into() });
+            self.release_if_over();
         }
     }
 
@@ -178,6 +217,7 @@ impl Shared {
             self.threads.close();
         }
         self.changed.notify_all();
+        self.release_if_over();
     }
 
     pub(crate) fn open(&self) -> u64 {
@@ -231,9 +271,9 @@ mod tests {
         let settings = Settings { hook: Some(Box::new(hook)), ..Settings::default() };
         let shared = settings.shared(None).expect("a poller");
         let (callback, connection) = ("on_request", 1);
-        shared.report(&Error::Handler { callback, connection, source: "it failed".into() });
-        shared.report(&Error::Panicked { callback, connection, message: "it panicked".to_owned() });
-        shared.report(&Error::Closed { call: "send", connection });
+        shared.report(Error::Handler { callback, connection, source: "it failed".into() });
+        shared.report(Error::Panicked { callback, connection, message: "it panicked".to_owned() });
+        shared.report(Error::Closed { call: "send", connection });
         let stats = shared.stats();
         assert_eq!((stats.handler_errors, stats.panics), (1, 1));
         // Ordering: Relaxed: one thread.

@@ -30,7 +30,7 @@ macro_rules! events {
         #[cfg(feature = "tracing")]
         #[inline]
         pub(crate) fn $name($($arg: $type),*) {
-            tracing::event!(target: "pollproof", tracing::Level::$level, $($fields)*, $message);
+            crate::door::trace(|| tracing::event!(target: "pollproof", tracing::Level::$level, $($fields)*, $message));
         }
         $(#[$meta])*
         #[cfg(not(feature = "tracing"))]

@@ -21,6 +21,7 @@ use crate::protocol::trigger::{self, Ticket, Trigger, Wake};
 use crate::reactor::fx::{Fx, Local, State};
 use crate::sync::thread;
 use crate::sync::time::Instant;
+use crate::whereabouts;
 
 /// How long a thread that nobody can stand in for looks at its socket before it looks whether it was woken.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -45,7 +46,8 @@ impl Limit {
     }
 }
 
-/// Waits until `count` bytes are among the owner's chunks. Called by the owner of the section. (S3, T1, T4)
+/// Waits until `count` bytes are among the owner's chunks. Called by the owner of the section, with the memory of its
+/// polling thread if it is that thread's handler. (S3, T1, T4, K1)
 pub(crate) fn readable(
     conn: &Connection,
     local: Option<&Local>,
@@ -54,7 +56,15 @@ pub(crate) fn readable(
     call: &'static str,
 ) -> Result<()> {
     let input = &conn.conn().input;
-    let state = State::new();
+    let state = State::nested();
+    // A polling thread that waits for another connection than its handler's reads that into memory of its own.
+    let spare;
+    let local = if local.is_none() && whereabouts::polls() {
+        spare = Local::to_wait();
+        Some(&spare)
+    } else {
+        local
+    };
     let fx = local.map_or_else(|| Fx::new(conn, &state), |local| Fx::polling(conn, local, &state));
     let connection = conn.id();
     let end = conn.conn().rare.read_limit().end();
@@ -108,6 +118,9 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
         }
         if fx.wait_readable(left.min(GLANCE)) {
             let _ = lifecycle::readable(fx, false);
+        } else if fx.has_parked() {
+            // What the peer answers may be in what it has not been sent.
+            let _ = output::writable(fx);
         }
     }
 }

@@ -14,10 +14,11 @@ use bytes::{BufMut, Bytes};
 use crate::buffer::gather::Gather;
 use crate::buffer::output::Batch;
 use crate::connection::Connection;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::reactor::fx::Local;
 use crate::sync::thread_local;
-use crate::waiting;
+use crate::{waiting, whereabouts};
 
 thread_local! {
     /// Where a thread that does not poll gathers the reply of the handler that it runs; away while one uses it.
@@ -56,7 +57,7 @@ impl<'a> Writer<'a> {
     /// For a handler: it gathers in its thread's memory, as soon as it writes.
     #[inline(always)]
     pub(crate) fn of_handler(conn: &'a Connection, local: Option<&'a Local>) -> Self {
-        Self { conn, local, gather: RefCell::new(None), waits: local.is_none() }
+        Self { conn, local, gather: RefCell::new(None), waits: local.is_none() && !whereabouts::polls() }
     }
 
     /// For everybody else: it has memory of its own.
@@ -187,7 +188,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let flushed = waiting::flush(conn, Batch::Gathered(gather));
-        gather.clear();
+        door::discard_each(conn, "drop of lent bytes", gather.clear());
         let target = flushed.ok_or(Error::Closed { call: "flush", connection: self.conn.id() })?;
         if self.waits { waiting::sent(self.conn, target, "flush") } else { Ok(()) }
     }
@@ -204,10 +205,13 @@ impl<'a> Writer<'a> {
     /// The handler is through: its thread's memory goes back.
     pub(crate) fn finish(&mut self) {
         if let Some(mut gather) = self.gather.get_mut().take() {
-            gather.clear();
+            let spent = gather.clear();
             match self.local {
                 Some(local) => local.reply.set(Some(gather)),
                 None => REPLY.with(|reply| reply.set(Some(gather))),
+            }
+            if !spent.is_empty() {
+                door::discard_each(self.conn, "drop of lent bytes", spent);
             }
         }
     }

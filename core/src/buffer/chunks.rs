@@ -205,6 +205,39 @@ impl Chunks {
         out.extend(self.runs().take(out.remaining_capacity()).map(IoSlice::new));
     }
 
+    /// Drops the first `n` bytes, of which there are as many; runs that are through go to `spent`.
+    pub fn skip_to(&mut self, n: usize, spent: &mut Vec<Bytes>) {
+        if let Some(queue) = &mut self.0 {
+            queue.move_front_to(n, |_| (), spent);
+        }
+        self.consumed(n);
+    }
+
+    /// As [`push`](Self::push). If `bytes` are copied, they go to `spent`.
+    pub fn push_to(&mut self, bytes: Bytes, spent: &mut Vec<Bytes>) {
+        if bytes.is_empty() || bytes.len() >= LARGE {
+            if bytes.is_empty() { spent.push(bytes) } else { self.push(bytes) }
+        } else {
+            self.push_copy(&bytes);
+            spent.push(bytes);
+        }
+    }
+
+    /// A copy of everything.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut all = Vec::with_capacity(self.len());
+        self.runs().for_each(|run| all.extend_from_slice(run));
+        all
+    }
+
+    /// The runs themselves, in their order.
+    pub fn into_runs(self) -> Vec<Bytes> {
+        self.0.map_or_else(Vec::new, |mut queue| {
+            queue.close_tail();
+            queue.chunks.into()
+        })
+    }
+
     /// Everything in one vector; not copied if it is one run that nobody shares.
     pub fn into_vec(self) -> Vec<u8> {
         self.0.map_or_else(Vec::new, |queue| queue.into_vec())
@@ -380,7 +413,12 @@ impl Queue {
     }
 
     /// Hands the first `n` bytes to `each`, run by run, and drops them.
-    fn move_front(&mut self, mut n: usize, mut each: impl FnMut(&[u8])) {
+    fn move_front(&mut self, n: usize, each: impl FnMut(&[u8])) {
+        self.move_front_to(n, each, &mut Vec::new());
+    }
+
+    /// As [`move_front`](Self::move_front); runs that are through go to `spent`.
+    fn move_front_to(&mut self, mut n: usize, mut each: impl FnMut(&[u8]), spent: &mut Vec<Bytes>) {
         while n > 0 {
             let Some(chunk) = self.chunks.front_mut() else {
                 each(&self.tail[..n]);
@@ -390,7 +428,7 @@ impl Queue {
             each(&chunk[..count]);
             chunk.advance(count);
             if chunk.is_empty() {
-                self.chunks.pop_front();
+                spent.extend(self.chunks.pop_front());
             }
             n -= count;
         }

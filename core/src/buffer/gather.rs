@@ -41,8 +41,10 @@ pub struct TooMuch {
 enum Run {
     /// In the block.
     Block(Range<usize>),
-    /// Elsewhere.
-    Own(Bytes),
+    /// In memory that was made here.
+    Spill(Bytes),
+    /// As it was appended, by a user perhaps.
+    Lent(Bytes),
 }
 
 /// Memory that was handed out to be filled.
@@ -72,6 +74,8 @@ pub struct Gather {
     /// The runs before the open one.
     closed: Vec<Run>,
     closed_len: usize,
+    /// What was appended and is output no more: dropped with the next [`clear`](Self::clear). (U4)
+    spent: Vec<Bytes>,
     /// The first `spill_len` bytes are output; what is behind them was offered.
     spill: BytesMut,
     spill_len: usize,
@@ -86,6 +90,7 @@ impl Gather {
             open: begin..begin,
             closed: Vec::new(),
             closed_len: 0,
+            spent: Vec::new(),
             spill: BytesMut::new(),
             spill_len: 0,
             offer: Offer::default(),
@@ -153,7 +158,7 @@ impl Gather {
         }
         self.close_open();
         self.closed_len += bytes.len();
-        self.closed.push(Run::Own(bytes));
+        self.closed.push(Run::Lent(bytes));
     }
 
     /// `n` contiguous bytes to fill. They become output by [`ack`](Self::ack), in whole or in part, before
@@ -231,9 +236,13 @@ impl Gather {
         for run in self.closed.drain(..).chain(open) {
             match run {
                 Run::Block(range) => into.push_copy(&block[range.start + skip(range.len())..range.end]),
-                Run::Own(mut bytes) => {
+                Run::Spill(mut bytes) => {
                     bytes.advance(skip(bytes.len()));
                     into.push(bytes);
+                }
+                Run::Lent(mut bytes) => {
+                    bytes.advance(skip(bytes.len()));
+                    into.push_to(bytes, &mut self.spent);
                 }
             }
         }
@@ -241,22 +250,35 @@ impl Gather {
         self.spill.advance(skip(self.spill_len));
         into.push(std::mem::take(&mut self.spill).freeze());
         debug_assert_eq!(sent, 0, "more was sent than there was");
-        self.free();
-        self.clear();
+        self.begin_anew();
     }
 
-    /// Drops the output and begins anew. Keeps the block, and no other memory.
+    /// Drops the output and begins anew. Keeps the block, and no other memory. Returns what was appended, which may be a
+    /// user's to drop.
     #[inline]
-    pub fn clear(&mut self) {
+    pub fn clear(&mut self) -> Vec<Bytes> {
+        if self.closed.capacity() > 0 || self.spill.capacity() > 0 || self.spent.capacity() > 0 {
+            return self.free();
+        }
         self.open = if self.block.is_some() { 0..0 } else { SIZE..SIZE };
         self.offer = Offer::default();
-        if self.closed.capacity() > 0 || self.spill.capacity() > 0 {
-            self.free();
-        }
+        Vec::new()
     }
 
     #[cold]
-    fn free(&mut self) {
+    fn free(&mut self) -> Vec<Bytes> {
+        let mut spent = std::mem::take(&mut self.spent);
+        spent.extend(self.closed.drain(..).filter_map(|run| match run {
+            Run::Lent(bytes) => Some(bytes),
+            Run::Block(_) | Run::Spill(_) => None,
+        }));
+        self.begin_anew();
+        spent
+    }
+
+    fn begin_anew(&mut self) {
+        self.open = if self.block.is_some() { 0..0 } else { SIZE..SIZE };
+        self.offer = Offer::default();
         self.closed = Vec::new();
         self.closed_len = 0;
         self.spill = BytesMut::new();
@@ -265,7 +287,7 @@ impl Gather {
 
     fn bytes_of<'a>(&'a self, run: &'a Run) -> &'a [u8] {
         match (run, &self.block) {
-            (Run::Own(bytes), _) => bytes,
+            (Run::Spill(bytes) | Run::Lent(bytes), _) => bytes,
             (Run::Block(range), Some(block)) => &block.bytes()[range.clone()],
             (Run::Block(_), None) => &[],
         }
@@ -338,7 +360,7 @@ impl Gather {
         if self.spill_len > 0 {
             self.spill.truncate(self.spill_len);
             self.closed_len += self.spill_len;
-            self.closed.push(Run::Own(self.spill.split().freeze()));
+            self.closed.push(Run::Spill(self.spill.split().freeze()));
             self.spill_len = 0;
         }
     }

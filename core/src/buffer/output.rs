@@ -9,6 +9,8 @@
 
 use std::io::IoSlice;
 
+use bytes::Bytes;
+
 use crate::buffer::chunks::{Chunks, Slices};
 use crate::buffer::gather::Gather;
 use crate::buffer::link::Link;
@@ -71,6 +73,9 @@ pub(crate) trait Write {
 
     /// Whether epoll would report the socket as writable if the consumer rested now.
     fn may_rest(&self) -> bool;
+
+    /// Takes runs that are sent: their drop may be a user's, and is not for a holder of `OUT`. (U4)
+    fn spent(&mut self, runs: Vec<Bytes>);
 
     /// One system call for everything in `slices`.
     fn slices(&mut self, slices: &Slices<'_>) -> Option<usize> {
@@ -278,7 +283,11 @@ impl Output {
             let Some(count) = write.slices(&slices) else { return Sent::Failed };
             drop(slices);
             add(&self.sent, count);
-            queue.skip(count);
+            let mut spent = Vec::new();
+            queue.skip_to(count, &mut spent);
+            if !spent.is_empty() {
+                write.spent(spent);
+            }
             if count < offered {
                 return Sent::Partly;
             }
@@ -286,19 +295,19 @@ impl Output {
         }
     }
 
-    /// Everything that was queued and not sent, leaving nothing and no memory.
+    /// Everything that was queued and not sent, leaving nothing and no memory here.
     ///
     /// # Safety
     ///
     /// The caller holds `OUT` (O2), or owns `TASK` for ever (C4).
-    pub(crate) unsafe fn free(&self) -> Vec<u8> {
+    pub(crate) unsafe fn free(&self) -> Chunks {
         // Safety: by the caller's promise: a committed close has no hold, and OUT is one unless its
         // consumer is parked, whom the word's closing bits keep from the queue (D2).
         unsafe {
             self.queue.with_mut(|queue| {
                 self.collect(queue, usize::MAX);
                 add(&self.dropped, queue.len());
-                std::mem::take(queue).into_vec()
+                std::mem::take(queue)
             })
         }
     }
@@ -356,6 +365,8 @@ mod tests {
         fn may_rest(&self) -> bool {
             true
         }
+
+        fn spent(&mut self, _: Vec<bytes::Bytes>) {}
     }
 
     /// SPEC: F3.
@@ -392,6 +403,8 @@ mod tests {
         fn may_rest(&self) -> bool {
             true
         }
+
+        fn spent(&mut self, _: Vec<bytes::Bytes>) {}
     }
 
     /// SPEC: F3.

@@ -19,6 +19,7 @@ use super::epoll::Poller;
 use super::fx::{Fx, Local, State};
 use super::sys::{Kernel, Sys};
 use crate::connection::Connection;
+use crate::door;
 use crate::error::Error;
 use crate::handler::Factory;
 use crate::protocol::lifecycle;
@@ -65,8 +66,25 @@ struct Turn {
     fresh: bool,
     /// Out of fds once: one more try, now that an end cannot go unseen.
     waits: bool,
-    /// What went wrong, to be reported when no lock is held.
+    /// The limit was reached, to be told when no lock is held. (U4)
+    full: bool,
+    /// What went wrong, to be told likewise.
     errors: Vec<Error>,
+}
+
+impl Turn {
+    /// Tells what there is to tell. Under no lock.
+    fn tell(&mut self, server: &Shared, limit: u32) {
+        if std::mem::take(&mut self.full) {
+            trace::full(limit);
+        }
+        for error in self.errors.drain(..) {
+            if let Error::Server { call: "accept4", source } = &error {
+                trace::out_of_fds(source);
+            }
+            server.report(error);
+        }
+    }
 }
 
 /// What came of one accept.
@@ -110,9 +128,7 @@ impl Acceptor {
         let limit = self.listening.limit;
         if self.full {
             if !server.gate.wait().room(limit) {
-                if turn.fresh {
-                    trace::full(limit);
-                }
+                turn.full |= turn.fresh;
                 return self.pause(Pause::Full, server, poller, turn);
             }
             self.full = false;
@@ -129,7 +145,6 @@ impl Acceptor {
                 }
                 let place = server.accepted();
                 self.full = !server.gate.enter().room(limit);
-                trace::accept(place.id, &peer, place.home());
                 let service = self.listening.factory.make();
                 let make = |token| Connection::new(server.clone(), place, token, fd, peer, service);
                 Taken::One(server.pollers[place.home()].registry.insert(make))
@@ -142,7 +157,6 @@ impl Acceptor {
                         return Taken::Next;
                     }
                     if turn.fresh {
-                        trace::out_of_fds(&error);
                         turn.errors.push(Error::Server { call: "accept4", source: error });
                     }
                     self.pause(Pause::OutOfFds(Instant::now() + PAUSE), server, poller, turn)
@@ -187,9 +201,11 @@ impl Acceptor {
 /// as much as one that does. Whether it still leads. (K2, Q1)
 pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: bool, singly: bool) -> bool {
     let poller = &server.pollers[lead.home()];
-    let mut turn = Turn { fresh: true, waits: false, errors: Vec::new() };
+    let mut turn = Turn { fresh: true, waits: false, full: false, errors: Vec::new() };
+    let mut limit = 0;
     let begins = lock(&poller.acceptor).as_ref().is_some_and(|acceptor| {
         turn.fresh = acceptor.pause.is_none();
+        limit = acceptor.listening.limit;
         acceptor.begins(server, incoming)
     });
     if !begins {
@@ -206,7 +222,7 @@ pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: b
             Some(acceptor) => (acceptor.take(server, poller, &mut turn), acceptor.full),
             None => (Taken::Nobody, false),
         };
-        turn.errors.drain(..).for_each(|error| server.report(&error));
+        turn.tell(server, limit);
         match taken {
             Taken::One(conn) => welcome(server, &conn, local),
             Taken::Next => {}
@@ -223,21 +239,21 @@ pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: b
         if let Some(acceptor) = lock(&poller.acceptor).as_mut() {
             acceptor.resume(server, poller, &mut turn);
         }
-        turn.errors.iter().for_each(|error| server.report(error));
+        turn.tell(server, limit);
     }
     leads
 }
 
 /// The first steps of a connection: OnPrepare, the ADD, OnConnect. (S2, H1)
 fn welcome(server: &Shared, conn: &Connection, local: &Local) {
+    trace::accept(conn.id(), conn.peer(), conn.conn().place.home());
     let state = State::new();
     let fx = Fx::polling(conn, local, &state);
     let _ = lifecycle::register(&fx);
-    match &server.runner {
-        None => {
-            lifecycle::connect(&fx);
-            trace::connect(conn.id());
-        }
-        Some(runner) => runner.run(Task::connect(conn.clone())),
+    if server.has_runner {
+        door::run_on_runner(Task::connect(conn.clone()));
+    } else {
+        lifecycle::connect(&fx);
+        trace::connect(conn.id());
     }
 }

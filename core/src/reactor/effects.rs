@@ -5,15 +5,14 @@
 
 use nix::errno::Errno;
 
-use super::fx::{Fx, State};
+use super::fx::{Fx, How, State};
 use super::sending::{Out, Writing};
 use super::sys::{Interest, Sys};
-use super::threads;
 use crate::buffer::view;
-use crate::connection::{Conn, Detached};
-use crate::handler::BoxError;
-use crate::io::Io;
-use crate::protocol::effects::{Effects, Input, Ran, Sent};
+use crate::connection::Detached;
+use crate::door;
+use crate::duty::Duty;
+use crate::protocol::effects::{Effects, Input, Left, Ran, Sent};
 use crate::protocol::process;
 use crate::protocol::progress::{Progress, Unread};
 use crate::protocol::transitions::Word;
@@ -22,18 +21,7 @@ use crate::protocol::word::{ARMED, CLOSING, FRESH, PENDING, Snapshot};
 use crate::protocol::{interest, output};
 use crate::runner::Task;
 use crate::trace;
-
-/// Calls the handler that was set on its connection, if there is one.
-///
-/// # Safety
-///
-/// Under `TASK`, from OnRequest alone (R1, S1).
-#[cold]
-#[inline(never)]
-unsafe fn call(conn: &Conn, io: &mut Io<'_>) -> Result<(), BoxError> {
-    // Safety: by the caller's promise.
-    unsafe { conn.request.get() }.get_mut().as_mut().map_or(Ok(()), |request| request(io))
-}
+use crate::whereabouts;
 
 impl<O: Out> Effects for Fx<'_, O> {
     #[inline]
@@ -55,7 +43,7 @@ impl<O: Out> Effects for Fx<'_, O> {
     fn run_read(&self, at: Snapshot) {
         // The bytes in the block are this thread's only until the section is released. A section that
         // begins with anything but the handler may be released before it calls it.
-        if !at.any(PENDING | FRESH | CLOSING) && self.conn.server.runner.is_none() {
+        if !at.any(PENDING | FRESH | CLOSING) && !self.conn.server.has_runner {
             process::run(self, at);
         } else {
             self.apart(|fx| fx.run_task(at));
@@ -63,17 +51,20 @@ impl<O: Out> Effects for Fx<'_, O> {
     }
 
     fn on_prepare(&self) -> Ran {
-        self.guarded("on_prepare", || {
-            self.conn.service.on_prepare(self.handle);
-            Ok(())
-        })
+        // Safety: TASK, and nothing came before.
+        unsafe { door::on_prepare(self.handle) }
     }
 
     fn register(&self) -> bool {
         let (poller, token) = (self.conn.poller(), self.conn.token);
         // Safety: TASK.
         if let Err(errno) = unsafe { self.fd(|fd| poller.add(fd, Interest::READABLE, token.0)) } {
-            self.report("epoll_ctl", errno);
+            let error = self.refused("epoll_ctl", errno);
+            if self.is_nested() {
+                Duty::Report(self.conn.server.clone(), error).leave_home(self.handle);
+            } else {
+                self.conn.server.report(error);
+            }
             return false;
         }
         // Output that OnPrepare left parked could not say so before the fd was there.
@@ -85,7 +76,7 @@ impl<O: Out> Effects for Fx<'_, O> {
 
     fn on_connect(&self) -> Ran {
         // Safety: TASK, and CONNECTING is set.
-        self.serve("on_connect", false, |io| unsafe { self.conn.service.on_connect(io) })
+        self.serve("on_connect", false, |io| unsafe { door::on_connect(self.handle, io) })
     }
 
     #[inline]
@@ -109,12 +100,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         trace::request(self.conn.place.id, || unsafe { self.conn.input.unread() });
         self.conn.server.counters.request(self.conn.place.home());
         // Safety: OnRequest is called under TASK (S1), and a replacement waits in its slot until it is over (R1).
-        self.serve("on_request", last, |io| unsafe {
-            match self.conn.request.get().get_mut() {
-                None => self.conn.service.on_request(io),
-                Some(_) => call(self.conn, io),
-            }
-        })
+        self.serve("on_request", last, |io| unsafe { door::on_request(self.handle, io) })
     }
 
     #[cold]
@@ -125,10 +111,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         if let Some(request) = waiting {
             // Safety: TASK, between two calls (R1).
             let old = unsafe { self.conn.request.get() }.get_mut().replace(request);
-            let _ = self.guarded("drop of a handler", || {
-                drop(old);
-                Ok(())
-            });
+            door::discard(self.handle, "drop of a handler", old);
         }
         installs
     }
@@ -193,15 +176,30 @@ impl<O: Out> Effects for Fx<'_, O> {
         self.state.calls.set(0);
         self.keep_unread();
         let task = Task::resumed(self.handle.clone());
-        match &self.conn.server.runner {
-            Some(runner) => runner.run(task),
-            None => {
-                if let Err(errno) = self.conn.poller().queue(task, !threads::leads(self.conn.place.home())) {
-                    self.report("eventfd write", errno);
-                }
-            }
+        if self.state.how == How::OnPool {
+            // Nothing of a user's is below on this thread's stack.
+            door::run_on_runner(task);
+        } else {
+            Duty::Section(task).leave_home(self.handle);
         }
         true
+    }
+
+    fn leave_section(&self) -> bool {
+        if !self.state.nested.get() {
+            return false;
+        }
+        self.keep_unread();
+        Duty::Section(Task::resumed(self.handle.clone())).leave_home(self.handle);
+        true
+    }
+
+    fn leave_disconnect(&self, left: Left) -> bool {
+        let nested = self.is_nested();
+        if nested {
+            Duty::Disconnect(self.handle.clone(), left).leave_home(self.handle);
+        }
+        nested
     }
 
     fn input_empty(&self) -> bool {
@@ -210,12 +208,7 @@ impl<O: Out> Effects for Fx<'_, O> {
     }
 
     fn run_close_callbacks(&self) {
-        self.conn.close_list.run(|callback| {
-            self.guarded("close callback", || {
-                callback(self.handle);
-                Ok(())
-            })
-        });
+        self.conn.close_list.run(|callback| door::close_callback(self.handle, callback));
     }
 
     fn finish(&self, hand_back: bool) {
@@ -223,26 +216,24 @@ impl<O: Out> Effects for Fx<'_, O> {
         debug_assert_eq!(self.state.view.get(), 0, "the handler had it, or it was spilled");
         // Safety: TASK for ever, after FINAL (C4): nobody else uses what is freed here.
         let (unread, unsent, fd) = unsafe {
-            let request = conn.request.get().get_mut().take();
-            let _ = self.guarded("drop of the context", || {
-                conn.service.forget();
-                drop((request, conn.slot.take()));
-                Ok(())
-            });
+            door::forget(self.handle);
             drop(conn.paced_by.with_mut(Option::take));
             (conn.input.free(), conn.output.free(), conn.fd.with_mut(Option::take))
         };
-        let back = if hand_back { conn.rare.take_detached() } else { None };
-        match (back, fd) {
-            (Some(callback), Some(fd)) => {
-                let _ = self.guarded("detach callback", || {
-                    callback(Detached { fd, unread, unsent });
-                    Ok(())
-                });
+        let lost = unsent;
+        let unsent = if hand_back { lost.to_vec() } else { Vec::new() };
+        door::discard_each(self.handle, "drop of lent bytes", lost.into_runs());
+        match (conn.rare.end(), fd) {
+            (Some(callback), Some(fd)) if hand_back => {
+                door::hand_back(self.handle, callback, Detached { fd, unread, unsent });
             }
-            (_, fd) => drop(fd),
+            (callback, fd) => {
+                drop(fd);
+                door::discard(self.handle, "drop of a detach callback", callback);
+            }
         }
-        if let Err(errno) = conn.poller().forget(conn.token, !threads::leads(conn.place.home())) {
+        let elsewhere = !whereabouts::leads(&conn.server, conn.place.home());
+        if let Err(errno) = conn.poller().forget(conn.token, elsewhere) {
             self.report("eventfd write", errno);
         }
         trace::close(conn.place.id, conn.word.look());
@@ -281,14 +272,8 @@ impl<O: Out> Effects for Fx<'_, O> {
     }
 
     fn on_disconnect(&self) -> Ran {
-        self.guarded("on_disconnect", || {
-            match self.conn.disconnect.get() {
-                Some(disconnect) => disconnect(self.handle),
-                // Safety: a hold or TASK, after OnConnect (H1, H4).
-                None => unsafe { self.conn.service.on_disconnect(self.handle) },
-            }
-            Ok(())
-        })
+        // Safety: a hold or TASK, after OnConnect (H1, H4).
+        unsafe { door::on_disconnect(self.handle) }
     }
 
     fn deregister(&self) {
@@ -311,7 +296,8 @@ impl<O: Out> Effects for Fx<'_, O> {
 
     fn discard(&self) {
         // Safety: OUT.
-        drop(unsafe { self.conn.output.free() });
+        let lost = unsafe { self.conn.output.free() }.into_runs();
+        self.spent(lost);
     }
 
     fn shares_epoll(&self) -> bool {

@@ -9,13 +9,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::accept::Acceptor;
 use super::registration::{Handles, Registry, Token};
 use super::sys::{Events, Interest, Kernel, Result, Sys};
-use crate::runner::Task;
+use crate::duty::Duty;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::time::Instant;
-use crate::sync::{Mutex, lock};
+use crate::sync::{Arc, Mutex, lock};
 
 type Fd = <Kernel as Sys>::Fd;
 type Listener = <Kernel as Sys>::Listener;
@@ -29,21 +31,29 @@ pub(crate) const LISTENER: u64 = u64::MAX - 1;
 const QUEUED: u32 = 1;
 /// There are handles to give back.
 const OVER: u32 = 2;
+/// The leading thread has deferred something until its user code has returned.
+const SWEEPS: u32 = 4;
+
+/// What a loop has of the kernel: its epoll, and what ends a wait there.
+pub(crate) struct Fds {
+    epoll: <Kernel as Sys>::Epoll,
+    wake: <Kernel as Sys>::Wake,
+}
 
 /// A poller, as other threads see it.
 pub(crate) struct Poller {
     sys: Kernel,
-    epoll: <Kernel as Sys>::Epoll,
-    wake: <Kernel as Sys>::Wake,
+    /// Until the server is over, whoever still has a handle of it. (U4)
+    fds: Mutex<Option<Arc<Fds>>>,
     /// The connections that live here.
     pub(crate) registry: Registry,
     /// Events that came for a registration which was over.
     stale: AtomicU64,
     /// The listener, if this loop accepts. Locked to take connections off it, never while callbacks run.
     pub(crate) acceptor: Mutex<Option<Acceptor>>,
-    /// Sections that used up their budget; none wait once the loop is over. (F2)
-    queue: Mutex<Option<VecDeque<Task>>>,
-    /// What the leading thread is to look at in its next turn: `QUEUED`, `OVER`.
+    /// What was left to this loop; nothing once the loop is over. (F2, U2)
+    queue: Mutex<Option<VecDeque<Duty>>>,
+    /// What the leading thread is to look at in its next turn: `QUEUED`, `OVER`, `SWEEPS`.
     asks: AtomicU32,
     stop: AtomicBool,
     stop_accepting: AtomicBool,
@@ -56,8 +66,7 @@ impl Poller {
         sys.add_wake(&epoll, &wake, WAKE)?;
         Ok(Self {
             sys,
-            epoll,
-            wake,
+            fds: Mutex::new(Some(Arc::new(Fds { epoll, wake }))),
             registry: Registry::default(),
             stale: AtomicU64::new(0),
             acceptor: Mutex::new(None),
@@ -72,29 +81,45 @@ impl Poller {
         &self.sys
     }
 
+    /// What the loop has of the kernel, until [`release`](Self::release).
+    pub(crate) fn fds(&self) -> Option<Arc<Fds>> {
+        lock(&self.fds).clone()
+    }
+
+    /// The server is over: gives back what the loop has of the kernel, when nobody uses it any more. (U4)
+    pub(crate) fn release(&self) {
+        let fds = lock(&self.fds).take();
+        drop(fds);
+    }
+
+    /// Makes a call on the epoll. Once it was given back, nothing is registered in it.
+    fn on_epoll(&self, call: impl FnOnce(&<Kernel as Sys>::Epoll) -> Result<()>) -> Result<()> {
+        lock(&self.fds).as_ref().map_or(Err(Errno::EBADF), |fds| call(&fds.epoll))
+    }
+
     pub(crate) fn add(&self, fd: &Fd, interest: Interest, token: u64) -> Result<()> {
-        self.sys.add(&self.epoll, fd, interest, token)
+        self.on_epoll(|epoll| self.sys.add(epoll, fd, interest, token))
     }
 
     pub(crate) fn modify(&self, fd: &Fd, interest: Interest, token: u64) -> Result<()> {
-        self.sys.modify(&self.epoll, fd, interest, token)
+        self.on_epoll(|epoll| self.sys.modify(epoll, fd, interest, token))
     }
 
     pub(crate) fn delete(&self, fd: &Fd) -> Result<()> {
-        self.sys.delete(&self.epoll, fd)
+        self.on_epoll(|epoll| self.sys.delete(epoll, fd))
     }
 
     pub(crate) fn listen(&self, listener: &Listener) -> Result<()> {
-        self.sys.add_listener(&self.epoll, listener, LISTENER)
+        self.on_epoll(|epoll| self.sys.add_listener(epoll, listener, LISTENER))
     }
 
     pub(crate) fn unlisten(&self, listener: &Listener) -> Result<()> {
-        self.sys.delete_listener(&self.epoll, listener)
+        self.on_epoll(|epoll| self.sys.delete_listener(epoll, listener))
     }
 
     #[inline]
-    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> Result<()> {
-        self.sys.wait(&self.epoll, events, timeout)
+    pub(crate) fn wait(&self, fds: &Fds, events: &mut Events, timeout: Option<Duration>) -> Result<()> {
+        self.sys.wait(&fds.epoll, events, timeout)
     }
 
     /// An event came for a registration that is over.
@@ -110,24 +135,28 @@ impl Poller {
         self.stale.load(Ordering::Relaxed)
     }
 
-    /// Puts a section behind everything that this poller has to do; `elsewhere`: and wakes it. Runs it here if
-    /// the loop is over. (F2)
-    pub(crate) fn queue(&self, task: Task, elsewhere: bool) -> Result<()> {
+    /// Puts something behind everything that this poller has to do; `elsewhere`: and wakes it, with that result. It comes
+    /// back if the loop is over. (F2, U2)
+    pub(crate) fn queue(&self, duty: Duty, elsewhere: bool) -> std::result::Result<Result<()>, Duty> {
         let mut queue = lock(&self.queue);
-        match &mut *queue {
-            Some(waiting) => {
-                waiting.push_back(task);
-                // Ordering: Release, partner `asks`.
-                self.asks.fetch_or(QUEUED, Ordering::Release);
-            }
-            None => {
-                drop(queue);
-                task.run();
-                return Ok(());
-            }
-        }
+        let Some(waiting) = &mut *queue else { return Err(duty) };
+        waiting.push_back(duty);
+        // Ordering: Release, partner `asks`.
+        self.asks.fetch_or(QUEUED, Ordering::Release);
         drop(queue);
-        if elsewhere { self.wake() } else { Ok(()) }
+        Ok(if elsewhere { self.wake() } else { Ok(()) })
+    }
+
+    /// The leading thread has deferred something. Called by that thread.
+    pub(crate) fn ask_to_sweep(&self) {
+        // Ordering: Relaxed: the thread's own.
+        self.asks.fetch_or(SWEEPS, Ordering::Relaxed);
+    }
+
+    /// Whether the leading thread has, once.
+    pub(crate) fn sweeps(&self) -> bool {
+        // Ordering: Relaxed, as in `ask_to_sweep`.
+        self.asks.fetch_and(!SWEEPS, Ordering::Relaxed) & SWEEPS != 0
     }
 
     /// Whether there is anything but events to look at.
@@ -137,7 +166,7 @@ impl Poller {
         self.asks.load(Ordering::Acquire) != 0
     }
 
-    /// Whether sections wait.
+    /// Whether something waits that was left to this loop.
     pub(crate) fn queued(&self) -> bool {
         // Ordering: Acquire, as in `asks`.
         self.asks.load(Ordering::Acquire) & QUEUED != 0
@@ -159,8 +188,8 @@ impl Poller {
         }
     }
 
-    /// The section that has waited longest.
-    pub(crate) fn next_queued(&self) -> Option<Task> {
+    /// What has waited longest of that.
+    pub(crate) fn next_queued(&self) -> Option<Duty> {
         let mut queue = lock(&self.queue);
         let next = queue.as_mut().and_then(VecDeque::pop_front);
         if next.is_none() {
@@ -170,19 +199,21 @@ impl Poller {
         next
     }
 
-    /// No section waits here any more: those that do are returned.
-    pub(crate) fn end_queue(&self) -> VecDeque<Task> {
+    /// Nothing waits here any more: what does is returned.
+    pub(crate) fn end_queue(&self) -> VecDeque<Duty> {
         lock(&self.queue).take().unwrap_or_default()
     }
 
     /// Ends the wait that the poller is in, or its next one.
     pub(crate) fn wake(&self) -> Result<()> {
-        self.sys.signal(&self.wake)
+        // Whose fds were given back waits no more.
+        lock(&self.fds).as_ref().map_or(Ok(()), |fds| self.sys.signal(&fds.wake))
     }
 
     /// Waits until one of `pollers` has an event, without taking it. Whether there is one.
     pub(crate) fn doze(pollers: &[Self], timeout: Duration) -> Result<bool> {
-        let epolls: Vec<_> = pollers.iter().map(|poller| &poller.epoll).collect();
+        let fds: Vec<_> = pollers.iter().filter_map(Self::fds).collect();
+        let epolls: Vec<_> = fds.iter().map(|fds| &fds.epoll).collect();
         Kernel::default().doze(&epolls, timeout)
     }
 
@@ -191,21 +222,20 @@ impl Poller {
         lock(&self.acceptor).as_ref().and_then(Acceptor::pauses)
     }
 
-    /// Closes the listener; whether there was one.
-    pub(crate) fn end_accepting(&self) -> bool {
-        let acceptor = lock(&self.acceptor).take();
-        acceptor.is_some()
+    /// Takes the listener, to be closed where no lock is held: a handler goes with it. (U4)
+    pub(crate) fn end_accepting(&self) -> Option<Acceptor> {
+        lock(&self.acceptor).take()
     }
 
     pub(crate) fn awake(&self) -> Result<()> {
-        self.sys.clear(&self.wake)
+        lock(&self.fds).as_ref().map_or(Ok(()), |fds| self.sys.clear(&fds.wake))
     }
 
     /// Ends the loop, after the batch that its thread has in hand.
     pub(crate) fn stop(&self) -> Result<()> {
         // Ordering: Release, partner `stopping`; the wake-up that follows makes it look.
         self.stop.store(true, Ordering::Release);
-        self.sys.signal(&self.wake)
+        self.wake()
     }
 
     pub(crate) fn stopping(&self) -> bool {
@@ -217,7 +247,7 @@ impl Poller {
     pub(crate) fn stop_accepting(&self) -> Result<()> {
         // Ordering: Release, partner `accepting_stops`; the wake-up that follows makes it look.
         self.stop_accepting.store(true, Ordering::Release);
-        self.sys.signal(&self.wake)
+        self.wake()
     }
 
     pub(crate) fn accepting_stops(&self) -> bool {

@@ -14,11 +14,12 @@
 use std::time::Duration;
 
 use super::accept;
-use super::epoll::{LISTENER, Poller, WAKE};
+use super::epoll::{Fds, LISTENER, Poller, WAKE};
 use super::fx::{Fx, Local, State};
 use super::registration::{Handles, Token};
 use super::sys::{Events, Ready};
 use crate::connection::Connection;
+use crate::door;
 use crate::error::Error;
 use crate::protocol::effects::Effects;
 use crate::protocol::lifecycle::{self, Reading};
@@ -27,6 +28,7 @@ use crate::protocol::{interest, output};
 use crate::shared::Shared;
 use crate::sync::Arc;
 use crate::sync::time::Instant;
+use crate::whereabouts;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +54,11 @@ impl Desk {
     pub(crate) fn new() -> Self {
         Self { local: Local::new(), events: Events::new(BATCH), handles: Handles::new() }
     }
+
+    /// Does what the thread has deferred, when it leads nothing.
+    pub(crate) fn sweep(&self) {
+        whereabouts::sweep(Some(&self.local));
+    }
 }
 
 /// Polls the loop of `lead`, until the lead or the loop is over. (K2, K3)
@@ -63,23 +70,24 @@ pub(crate) fn run(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     if poller.queued()
         && let Err(errno) = poller.wake()
     {
-        server.report(&Error::Server { call: "eventfd write", source: errno.into() });
+        server.report(Error::Server { call: "eventfd write", source: errno.into() });
     }
 }
 
 fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
     let poller = &server.pollers[lead.home()];
+    let Some(fds) = poller.fds() else { return };
     let mut pauses = poller.accepting_pauses();
     let mut came = 0;
     loop {
         let timeout = prepare(poller, &mut desk.handles, pauses);
-        let mut round = timed_round(server, poller, lead, desk, timeout);
+        let mut round = timed_round(server, poller, &fds, lead, desk, timeout);
         // The usual way: nothing but events, for as long as nobody asks for more. What others ask for after this
         // look, they wake this thread for.
         if pauses.is_none() {
             while round == Some(0) && !poller.asks() {
                 came = 0;
-                round = self::round(server, poller, lead, desk, None);
+                round = self::round(server, poller, &fds, lead, desk, None);
             }
         }
         let Some(asked) = round else { return };
@@ -96,11 +104,12 @@ fn polls(server: &Arc<Shared>, lead: &Lead, desk: &mut Desk) {
 fn timed_round(
     server: &Arc<Shared>,
     poller: &Poller,
+    fds: &Fds,
     lead: &Lead,
     desk: &mut Desk,
     timeout: Option<Duration>,
 ) -> Option<Asked> {
-    round(server, poller, lead, desk, timeout)
+    round(server, poller, fds, lead, desk, timeout)
 }
 
 /// Waits, and tells the protocol what happened. Which of the poller's own events came along; `None`: the lead or the
@@ -109,6 +118,7 @@ fn timed_round(
 fn round(
     server: &Arc<Shared>,
     poller: &Poller,
+    fds: &Fds,
     lead: &Lead,
     desk: &mut Desk,
     timeout: Option<Duration>,
@@ -118,10 +128,10 @@ fn round(
         return None;
     }
     let Desk { local, events, handles } = desk;
-    if let Err(errno) = poller.wait(events, timeout) {
+    if let Err(errno) = poller.wait(fds, events, timeout) {
         // It is told apart from a bad epoll by nothing: there is no way to go on.
-        server.report(&Error::Server { call: "epoll_wait", source: errno.into() });
-        end(server, lead);
+        server.report(Error::Server { call: "epoll_wait", source: errno.into() });
+        end(server, lead, local);
         return None;
     }
     let mut asked = 0;
@@ -181,16 +191,23 @@ fn serve(
     if poller.queued() && !serve_queue(poller, lead, local) {
         return false;
     }
+    if poller.sweeps() {
+        lead.work();
+        whereabouts::sweep(Some(local));
+    }
     if asked & WOKEN != 0 {
         lead.work();
         if let Err(errno) = poller.awake() {
-            server.report(&Error::Server { call: "eventfd read", source: errno.into() });
+            server.report(Error::Server { call: "eventfd read", source: errno.into() });
         }
-        if poller.accepting_stops() && poller.end_accepting() {
+        if poller.accepting_stops()
+            && let Some(acceptor) = poller.end_accepting()
+        {
             server.accepting_ended();
+            door::discard_of(server, "drop of a handler", acceptor);
         }
         if poller.stopping() {
-            end(server, lead);
+            end(server, lead, local);
             return false;
         }
     }
@@ -204,19 +221,19 @@ fn prepare(poller: &Poller, handles: &mut Handles, pauses: Option<Option<Instant
     // First: it may drop what users made, which may queue a section.
     poller.give_back(handles);
     match pauses {
-        _ if poller.queued() => Some(Duration::ZERO),
+        _ if poller.asks() => Some(Duration::ZERO),
         Some(Some(retry)) => Some(retry.saturating_duration_since(Instant::now())),
         Some(None) | None => None,
     }
 }
 
-/// Runs the sections that have used up their budget, each once; what they leave waits for the next round. Whether
-/// the thread still leads. (F2, K2)
+/// Does what was left to this loop, as much as there is room for; what that leaves waits for the next round. Whether the
+/// thread still leads. (F2, K2, U2)
 fn serve_queue(poller: &Poller, lead: &Lead, local: &Local) -> bool {
     for _ in 0..QUEUE_BATCH {
-        let Some(task) = poller.next_queued() else { break };
+        let Some(duty) = poller.next_queued() else { break };
         lead.work();
-        task.run_polling(local);
+        duty.fulfil(Some(local));
         if lead.is_over() {
             return false;
         }
@@ -225,25 +242,50 @@ fn serve_queue(poller: &Poller, lead: &Lead, local: &Local) -> bool {
 }
 
 /// The loop is over: nobody will poll its connections any more.
-fn end(server: &Shared, lead: &Lead) {
+fn end(server: &Arc<Shared>, lead: &Lead, local: &Local) {
     let poller = &server.pollers[lead.home()];
     // For whoever waits here as well: a successor, should the callbacks of these connections cost this thread
     // its lead, or a deposed thread that had not looked yet.
     if let Err(errno) = poller.stop() {
-        server.report(&Error::Server { call: "eventfd write", source: errno.into() });
+        server.report(Error::Server { call: "eventfd write", source: errno.into() });
     }
-    poller.end_accepting();
-    // Closed before they run, so that they only end.
-    let waiting = poller.end_queue();
-    poller.registry.all().iter().for_each(|conn| {
-        lead.work();
-        conn.close();
-    });
-    for task in waiting {
-        lead.work();
-        task.run();
-    }
+    close_all(server, lead.home(), || lead.work(), Some(local));
     server.loop_ended(lead.home());
+}
+
+/// Ends a loop that no thread has ever led, on the calling thread.
+pub(crate) fn end_unled(server: &Arc<Shared>, home: usize) {
+    close_all(server, home, || (), None);
+}
+
+/// Closes the listener and every connection of a loop, and does what was left to it.
+fn close_all(server: &Arc<Shared>, home: usize, beat: impl Fn(), local: Option<&Local>) {
+    let poller = &server.pollers[home];
+    if let Some(acceptor) = poller.end_accepting() {
+        door::discard_of(server, "drop of a handler", acceptor);
+    }
+    // Closed before they run, so that they only end.
+    let left = poller.end_queue();
+    for conn in poller.registry.all() {
+        beat();
+        close(&conn, local);
+        whereabouts::sweep(local);
+    }
+    for duty in left {
+        beat();
+        duty.fulfil(local);
+        whereabouts::sweep(local);
+    }
+}
+
+/// Closes a connection, outside all user code.
+fn close(conn: &Connection, local: Option<&Local>) {
+    match local {
+        Some(local) => {
+            let _ = lifecycle::close(&Fx::polling(conn, local, &State::new()));
+        }
+        None => conn.close(),
+    }
 }
 
 /// One connection's events.

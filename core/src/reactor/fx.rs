@@ -9,7 +9,6 @@
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -20,13 +19,15 @@ use crate::buffer::block::SIZE;
 use crate::buffer::gather::Gather;
 use crate::buffer::view::{self, OwnBlock, View};
 use crate::connection::{Conn, Connection};
+use crate::door::{self, Failed};
+use crate::duty::Duty;
 use crate::error::Error;
-use crate::handler::BoxError;
 use crate::io::{Io, Reply};
 use crate::protocol::effects::{Effects as _, Ran};
 use crate::protocol::process;
-use crate::protocol::word::Snapshot;
+use crate::protocol::word::{ARMED, HANDLER, Snapshot};
 use crate::runner::Task;
+use crate::whereabouts::{self, What};
 use crate::{waiting, writer};
 
 /// Memory of a polling thread.
@@ -41,6 +42,25 @@ impl Local {
     pub(crate) fn new() -> Self {
         Self { block: OwnBlock::new(), reply: Cell::new(Some(Box::new(Gather::with_block()))) }
     }
+
+    /// For a polling thread that waits for a connection inside user code, where its own may be in use.
+    pub(crate) fn to_wait() -> Self {
+        Self { block: OwnBlock::new(), reply: Cell::new(None) }
+    }
+}
+
+/// How a step came to its thread: who runs a section that falls due in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum How {
+    /// By a call, which user code may have made; or by an event.
+    #[default]
+    Called,
+    /// The thread has it to run.
+    Running,
+    /// A runner of the user's has brought it.
+    OnRunner,
+    /// A thread of a [`Pool`](crate::Pool) has taken it.
+    OnPool,
 }
 
 /// What changes in the course of one step.
@@ -54,8 +74,9 @@ pub(crate) struct State {
     pub(super) failed: Cell<bool>,
     /// How many times the drain of this step might have been passed on.
     pub(super) calls: Cell<u32>,
-    /// The runner has brought this step to its thread already.
-    on_runner: bool,
+    pub(super) how: How,
+    /// No callback may begin in this step: its thread is inside user code. (U2)
+    pub(super) nested: Cell<bool>,
 }
 
 impl State {
@@ -71,9 +92,19 @@ impl State {
         Self::default()
     }
 
-    /// At the beginning of a step on a thread to which the runner has brought it.
-    pub(crate) fn on_runner() -> Self {
-        Self { on_runner: true, ..Self::default() }
+    /// At the beginning of a step that came in this way.
+    pub(crate) fn by(how: How) -> Self {
+        Self { how, ..Self::default() }
+    }
+
+    /// At the beginning of a step that its thread has to run, whatever else it is inside.
+    pub(crate) fn running() -> Self {
+        Self::by(How::Running)
+    }
+
+    /// At the beginning of a step inside user code.
+    pub(crate) fn nested() -> Self {
+        Self { nested: Cell::new(true), ..Self::default() }
     }
 }
 
@@ -113,9 +144,31 @@ impl<'a> Fx<'a> {
             // Safety: TASK came with the call.
             unsafe { self.spill() };
         }
-        match &self.conn.server.runner {
-            Some(runner) if !self.state.on_runner => runner.run(Task::new(self.handle.clone(), at)),
+        match self.state.how {
+            How::Called if self.local.is_none() || self.state.nested.get() => self.run_called(at),
+            How::Called if at.any(HANDLER) && self.conn.server.has_runner => {
+                door::run_on_runner(Task::new(self.handle.clone(), at));
+            }
             _ => process::run(self, at),
+        }
+    }
+
+    /// Runs a section that fell due in a call: at once, unless the call was made inside user code. Then it is left to the
+    /// home loop, or done here as far as it runs no callback. (U2, U6)
+    fn run_called(&self, at: Snapshot) {
+        let (attended, server) = (at.any(HANDLER), &self.conn.server);
+        if self.is_nested() {
+            if attended {
+                return Duty::Section(Task::new(self.handle.clone(), at)).leave_home(self.handle);
+            }
+            let before = self.state.nested.replace(true);
+            process::run(self, at);
+            self.state.nested.set(before);
+        } else if attended && server.has_runner {
+            door::run_on_runner(Task::new(self.handle.clone(), at));
+        } else {
+            let _entered = whereabouts::enter(What::Section, server, Some(self.conn));
+            process::run(self, at);
         }
     }
 
@@ -187,43 +240,29 @@ impl<'a, O> Fx<'a, O> {
         unsafe { self.fd(|fd| self.conn.server.sys.wait_readable(fd, at_most)) }.unwrap_or(true)
     }
 
+    /// Whether output waits until the fd is writable.
+    pub(crate) fn has_parked(&self) -> bool {
+        self.conn.word.look().any(ARMED)
+    }
+
     /// Called on a polling thread that is about to sleep: whether another thread polls in its place.
     pub(crate) fn somebody_else_polls(&self) -> bool {
         threads::hand_over_before_blocking()
     }
 
-    /// Reports a system call that should not have failed.
+    /// Reports a system call that should not have failed: later, for a bit may be held here. (U4)
     pub(super) fn report(&self, call: &'static str, errno: Errno) {
-        let connection = self.handle.id();
-        self.conn.server.report(&Error::Connection { call, connection, source: errno.into() });
+        Duty::Report(self.conn.server.clone(), self.refused(call, errno)).leave_home(self.handle);
     }
 
-    /// Calls user code; a panic or an error ends here.
-    #[inline]
-    pub(super) fn guarded(&self, callback: &'static str, call: impl FnOnce() -> Result<(), BoxError>) -> Ran {
-        match catch_unwind(AssertUnwindSafe(call)) {
-            Ok(Ok(())) => Ran::Done,
-            Ok(Err(source)) => self.failed_with(callback, source),
-            Err(payload) => self.panicked(callback, payload),
-        }
+    pub(super) fn refused(&self, call: &'static str, errno: Errno) -> Error {
+        Error::Connection { call, connection: self.handle.id(), source: errno.into() }
     }
 
-    #[cold]
-    fn failed_with(&self, callback: &'static str, source: BoxError) -> Ran {
-        self.conn.server.report(&Error::Handler { callback, connection: self.handle.id(), source });
-        Ran::Panicked
-    }
-
-    #[cold]
-    fn panicked(&self, callback: &'static str, payload: Box<dyn std::any::Any + Send>) -> Ran {
-        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let message = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "?".to_owned());
-        // A payload's own drop may panic as well.
-        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(again);
-        }
-        self.conn.server.report(&Error::Panicked { callback, connection: self.handle.id(), message });
-        Ran::Panicked
+    /// Whether this step's thread is inside user code, so that no other may begin. (U2)
+    pub(super) fn is_nested(&self) -> bool {
+        let called = self.local.is_none() && self.state.how == How::Called;
+        self.state.nested.get() || called && whereabouts::inside()
     }
 
     /// Moves the view into the connection: the section is about to do something else than call the handler.
@@ -244,7 +283,7 @@ impl<'a, O> Fx<'a, O> {
         &self,
         callback: &'static str,
         last: bool,
-        call: impl FnOnce(&mut Io<'_>) -> Result<(), BoxError>,
+        call: impl FnOnce(&mut Io<'_>) -> Result<(), Failed>,
     ) -> Ran {
         let view = self.state.view.take() as usize;
         if view == 0 {
@@ -264,15 +303,14 @@ impl<'a, O> Fx<'a, O> {
             _ => View::none(),
         };
         let mut io = ManuallyDrop::new(Io::new(self.handle, self.local, own, view, last));
-        match catch_unwind(AssertUnwindSafe(|| call(&mut io))) {
-            Ok(Ok(())) => {
+        match call(&mut io) {
+            Ok(()) => {
                 self.reply(&mut io);
                 io.reader.finish();
                 Ran::Done
             }
             // A copy, as in `Effects::apart`.
-            Ok(Err(source)) => self.flushing(()).served_badly(callback, Ok(source), &mut io),
-            Err(payload) => self.flushing(()).served_badly(callback, Err(payload), &mut io),
+            Err(how) => self.flushing(()).served_badly(callback, how, &mut io),
         }
     }
 
@@ -293,16 +331,16 @@ impl<'a, O> Fx<'a, O> {
     /// A handler returned an error or panicked. What it wrote before an error is sent.
     #[cold]
     #[inline(never)]
-    fn served_badly(&self, callback: &'static str, how: std::thread::Result<BoxError>, io: &mut Io<'_>) -> Ran {
+    fn served_badly(&self, callback: &'static str, how: Failed, io: &mut Io<'_>) -> Ran {
         let ran = match how {
-            Ok(source) => {
-                let ran = self.failed_with(callback, source);
+            Failed::With(_) => {
+                let ran = door::failed(self.handle, callback, how);
                 self.reply(io);
                 ran
             }
-            Err(payload) => {
+            Failed::Panicked(_) => {
                 io.finish_writer();
-                self.panicked(callback, payload)
+                door::failed(self.handle, callback, how)
             }
         };
         io.reader.finish();

@@ -8,11 +8,13 @@
 use std::cell::RefCell;
 use std::io::IoSlice;
 
+use bytes::Bytes;
 use nix::errno::Errno;
 
 use super::fx::Fx;
 use super::sys::Sys;
 use crate::buffer::output::{Batch, Output, Write};
+use crate::duty::Duty;
 use crate::protocol::effects::{Effects, Sent};
 use crate::protocol::word::MASKED;
 
@@ -39,6 +41,14 @@ impl<O: Out> Writing<'_, O> {
 }
 
 impl<O> Fx<'_, O> {
+    /// Output is sent or lost: it is dropped later, for a bit is held here. (U4)
+    #[cold]
+    pub(super) fn spent(&self, runs: Vec<Bytes>) {
+        if !runs.is_empty() {
+            Duty::Drop(self.handle.clone(), runs).leave_home(self.handle);
+        }
+    }
+
     /// A write failed, or the socket is full.
     #[cold]
     #[inline(never)]
@@ -81,6 +91,10 @@ impl<O: Out> Write for Writing<'_, O> {
     /// this look does so with a MOD, which makes one. (K6)
     fn may_rest(&self) -> bool {
         !self.0.conn.word.look().any(MASKED)
+    }
+
+    fn spent(&mut self, runs: Vec<Bytes>) {
+        self.0.spent(runs);
     }
 }
 

@@ -300,7 +300,7 @@ fn a_polling_thread_is_woken_to_give_the_handle_of_a_connection_back_that_is_ove
     let (poller, token) = (conn.conn().poller(), conn.conn().token);
     let woken = || {
         let mut events = Events::new(4);
-        poller.wait(&mut events, Some(Duration::ZERO)).expect("epoll");
+        poller.wait(&poller.fds().expect("it is not over"), &mut events, Some(Duration::ZERO)).expect("epoll");
         events.batch().any(|(token, _)| token == WAKE)
     };
     let mut handles = Handles::new();

@@ -10,7 +10,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use super::epoll::Poller;
@@ -21,8 +20,8 @@ use crate::shared::Shared;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::time::Instant;
-use crate::sync::{Arc, Mutex, lock, thread_local};
-use crate::trace;
+use crate::sync::{Arc, Mutex, lock};
+use crate::{trace, whereabouts};
 
 /// A spare thread that was not needed for so long ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,16 +38,6 @@ pub(crate) struct Threads {
     /// Threads that have not ended, the watchdog included.
     alive: AtomicUsize,
     handles: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// The server whose callbacks this thread runs, and what it leads.
-struct Post {
-    server: Arc<Shared>,
-    lead: Option<Arc<Lead>>,
-}
-
-thread_local! {
-    static POST: RefCell<Option<Post>> = const { RefCell::new(None) };
 }
 
 impl Threads {
@@ -127,7 +116,7 @@ impl Threads {
             trace::takeover(lead.home());
         }
         if let Some(source) = failed {
-            server.report(&Error::Server { call: "clone", source });
+            server.report(Error::Server { call: "clone", source });
         }
         outcome
     }
@@ -138,36 +127,12 @@ impl Threads {
 /// where nobody is left to take over: then the watchdog tries again. Whether somebody else polls from here on.
 /// Does not block. (K1, K5)
 pub(crate) fn hand_over_before_blocking() -> bool {
-    let post = POST.with(|post| {
-        let post = post.borrow();
-        let post = post.as_ref()?;
-        Some((post.server.clone(), post.lead.clone()?))
-    });
-    let Some((server, lead)) = post else { return true };
+    let Some((server, lead)) = whereabouts::led() else { return true };
     if server.threads.threshold.is_none() {
         return false;
     }
     let _ = server.threads.succeed(&server, &lead);
     lead.is_over()
-}
-
-/// Whether the calling thread leads the loop `home` of a server, and will look at its queue before it waits.
-pub(crate) fn leads(home: usize) -> bool {
-    POST.with(|post| {
-        let post = post.borrow();
-        let lead = post.as_ref().and_then(|post| post.lead.as_ref());
-        lead.is_some_and(|lead| lead.home() == home && !lead.is_over())
-    })
-}
-
-/// Whether the calling thread polls, for whichever server: none of these waits for a peer.
-pub(crate) fn on_polling_thread() -> bool {
-    POST.with(|post| post.borrow().is_some())
-}
-
-/// Whether the calling thread runs callbacks of `server`, so that waiting for those to end would be for ever.
-pub(crate) fn on_thread_of(server: &Arc<Shared>) -> bool {
-    POST.with(|post| post.borrow().as_ref().is_some_and(|post| Arc::ptr_eq(&post.server, server)))
 }
 
 /// Counts a thread out, also when it panics.
@@ -176,7 +141,7 @@ struct Leaving(Arc<Shared>);
 impl Drop for Leaving {
     fn drop(&mut self) {
         let server = &self.0;
-        drop(POST.with(RefCell::take));
+        whereabouts::leave_post();
         // Ordering: Release, partner `alive`.
         server.threads.alive.fetch_sub(1, Ordering::Release);
         drop(lock(&server.state));
@@ -186,7 +151,7 @@ impl Drop for Leaving {
 
 /// The calling thread, which was counted, is one of `server`'s from here on.
 fn on_post(server: Arc<Shared>) -> Leaving {
-    POST.with(|post| post.replace(Some(Post { server: server.clone(), lead: None })));
+    whereabouts::take_post(server.clone());
     Leaving(server)
 }
 
@@ -216,7 +181,6 @@ fn begin(server: &Arc<Shared>, name: String, body: impl FnOnce(&Arc<Shared>) + S
 
 /// A thread that leads, and waits to lead again: until every loop is over, or it is not needed. (K2)
 fn serve(server: &Arc<Shared>, first: Option<Arc<Lead>>) {
-    let post = |lead| POST.with(|post| post.borrow_mut().as_mut().map(|post| post.lead = lead));
     let mut desk = None;
     let mut newcomer = first.is_none();
     let mut next = first;
@@ -228,9 +192,11 @@ fn serve(server: &Arc<Shared>, first: Option<Arc<Lead>>) {
                 None => return,
             },
         };
-        post(Some(lead.clone()));
-        event_loop::run(server, &lead, desk.get_or_insert_with(Desk::new));
-        post(None);
+        whereabouts::set_lead(Some(lead.clone()));
+        let desk = desk.get_or_insert_with(Desk::new);
+        event_loop::run(server, &lead, desk);
+        whereabouts::set_lead(None);
+        desk.sweep();
     }
 }
 

@@ -16,6 +16,11 @@ use crate::reactor::sys::Interest;
 use crate::sync::Mutex;
 use crate::{Io, Server};
 
+/// What a loop that is not over has of the kernel.
+fn fds(poller: &Poller) -> Arc<Fds> {
+    poller.fds().expect("it is not over")
+}
+
 /// SPEC: F1. The handler is the peer too: whatever it has consumed is there again.
 #[test]
 fn a_peer_that_never_stops_sending_has_one_turn_at_a_time() {
@@ -39,7 +44,7 @@ fn a_peer_that_never_stops_sending_has_one_turn_at_a_time() {
     let local = Local::new();
     for turn in 1..4 {
         let mut events = Events::new(4);
-        conn.conn().poller().wait(&mut events, Some(Duration::ZERO)).expect("epoll");
+        conn.conn().poller().wait(&fds(conn.conn().poller()), &mut events, Some(Duration::ZERO)).expect("epoll");
         let (_, ready) = events.batch().next().expect("it is level-triggered");
         dispatch(&conn, ready, &local);
         assert_eq!(crate::sync::lock(&peer).1, turn * (TURN + 1), "calls after {turn} events");
@@ -58,7 +63,7 @@ fn an_event_for_a_registration_that_is_over_is_dropped_and_counted() {
     poller.add(&other, Interest::READABLE, token.0).expect("epoll");
     peer.write_all(b"x").expect("a write");
     let lead = Crew::new(1, 1).lead_of(0);
-    assert_eq!(round(server.shared(), poller, &lead, &mut Desk::new(), Some(Duration::ZERO)), Some(0));
+    assert_eq!(round(server.shared(), poller, &fds(poller), &lead, &mut Desk::new(), Some(Duration::ZERO)), Some(0));
     assert_eq!(server.stats().stale_events, 1);
 }
 
@@ -82,7 +87,7 @@ fn a_thread_that_is_deposed_in_a_batch_leaves_the_rest_of_it_to_its_successor() 
         (&*peer).write_all(b"x").expect("a write");
     }
     let poller = connections[0].0.conn().poller();
-    let next = |lead: &Lead| round(server.shared(), poller, lead, &mut Desk::new(), Some(Duration::ZERO));
+    let next = |lead: &Lead| round(server.shared(), poller, &fds(poller), lead, &mut Desk::new(), Some(Duration::ZERO));
     assert_eq!((next(&lead), *crate::sync::lock(&calls)), (None, 1));
     assert_eq!((next(&crew.lead_of(0)), *crate::sync::lock(&calls)), (Some(0), 2));
     connections.iter().for_each(|(conn, _)| conn.close());
@@ -112,7 +117,14 @@ fn a_thread_that_goes_on_to_another_loop_has_no_handles_of_the_first() {
     let mut desk = Desk::new();
     run(server.shared(), &lead, &mut desk);
     assert_eq!(*crate::sync::lock(&served), [0]);
-    let next = round(server.shared(), second.poller(), &crew.lead_of(1), &mut desk, Some(Duration::ZERO));
+    let next = round(
+        server.shared(),
+        second.poller(),
+        &fds(second.poller()),
+        &crew.lead_of(1),
+        &mut desk,
+        Some(Duration::ZERO),
+    );
     assert_eq!((next, &**crate::sync::lock(&served)), (Some(0), &[0, 1][..]));
     connections.iter().for_each(|(conn, _)| conn.close());
 }
@@ -127,7 +139,7 @@ fn a_section_that_waits_for_its_turn_ends_with_the_loop() {
     peer.write_all(b"12").expect("a write");
     let read = lifecycle::readable(&Fx::polling(&conn, &Local::new(), &State::new()), false);
     assert_eq!((read, conn.conn().poller().queued(), server.stats().open), (Reading::Data, true, 1));
-    end(server.shared(), &Crew::new(1, 1).lead_of(0));
+    end(server.shared(), &Crew::new(1, 1).lead_of(0), &Local::new());
     assert_eq!(server.stats().open, 0);
 }
 
@@ -140,7 +152,7 @@ fn a_deposed_thread_sends_what_an_event_in_hand_says_there_is_room_for() {
     let before = conn.bytes_sent();
     peer.read_exact(&mut vec![0; before as usize]).expect("what the socket took");
     let mut events = Events::new(4);
-    poller.wait(&mut events, Some(Duration::ZERO)).expect("epoll");
+    poller.wait(&fds(poller), &mut events, Some(Duration::ZERO)).expect("epoll");
     let (token, ready) = events.batch().next().expect("there is room");
     drop_event(poller, &mut Handles::new(), token, ready, &Local::new());
     assert!(conn.bytes_sent() > before);
