@@ -18,9 +18,10 @@ use crate::error::{Error, Result};
 use crate::handler::{BoxError, Service};
 use crate::io::Io;
 use crate::protocol::close_list::CloseList;
+use crate::protocol::lifecycle;
 use crate::protocol::slot::{SharedSlot, Slot};
 use crate::protocol::transitions::Word;
-use crate::protocol::{lifecycle, word};
+use crate::protocol::word::{CONNECTING, DET, Snapshot};
 use crate::rare::Rare;
 use crate::reactor::epoll::Poller;
 use crate::reactor::fx::{Fx, State};
@@ -30,7 +31,7 @@ use crate::reactor::sys::{Interest, Kernel, Sys};
 use crate::shared::{Place, Shared};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicBool;
-use crate::waiting;
+use crate::{waiting, whereabouts};
 
 /// A callback that runs once, when its connection is over; see [`Connection::on_close`].
 ///
@@ -210,6 +211,11 @@ impl Connection {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether its fd is not in epoll yet.
+    pub(crate) fn is_unregistered(&self) -> bool {
+        self.0.word.look().has(CONNECTING | DET)
+    }
+
     /// The peer's address, as accept found it, or as it was dialed.
     ///
     /// ```
@@ -267,6 +273,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn close(&self) {
+        let _step = whereabouts::take_step();
         let _ = lifecycle::close(&Fx::new(self, &State::new()));
     }
 
@@ -281,6 +288,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn shutdown(&self) {
+        let _step = whereabouts::take_step();
         lifecycle::shutdown(&Fx::new(self, &State::new()));
     }
 
@@ -351,6 +359,7 @@ impl Connection {
         if !self.0.rare.set_detached(Box::new(callback)) {
             return refused();
         }
+        let _step = whereabouts::take_step();
         if lifecycle::detach(&Fx::new(self, &State::new())) {
             return Ok(());
         }
@@ -361,7 +370,7 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word: word::Snapshot = self.0.word.look();
+        let word: Snapshot = self.0.word.look();
         f.debug_struct("Connection")
             .field("id", &self.0.place.id)
             .field("peer", &self.0.peer)

@@ -22,7 +22,7 @@ use crate::reactor::sys::Sys;
 use crate::server::{Server, Shutdown};
 use crate::stats::Stats;
 use crate::sync::Arc;
-use crate::trace;
+use crate::{trace, whereabouts};
 
 /// Dials. Clones are handles of the same polling threads. Dropping the last one does not end them:
 /// [`shutdown`](Self::shutdown) does.
@@ -134,6 +134,7 @@ impl Dialer {
         let shared = self.server.shared();
         let (fd, peer) = shared.sys.connect(address, timeout, &shared.sockets)?;
         let conn = shared.dialed(fd, peer, service)?;
+        let _step = whereabouts::take_step();
         let state = State::new();
         let fx = Fx::new(&conn, &state);
         let registered = lifecycle::register(&fx);

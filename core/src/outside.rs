@@ -59,6 +59,7 @@ impl Drop for ConnectionReader<'_> {
         let conn = self.reader.conn;
         // Ordering: Release, partner `reader`: the next one finds the section given back, or about to be.
         conn.conn().reader.store(false, Ordering::Release);
+        let _step = whereabouts::take_step();
         lifecycle::release(&Fx::new(conn, &State::new()));
     }
 }
@@ -197,7 +198,9 @@ impl Connection {
     /// ```
     pub fn set_on_request<R: Outcome>(&self, mut handler: impl FnMut(&mut Io<'_>) -> R + Send + 'static) {
         let replaced = self.conn().slot.put(Box::new(move |io| handler(io).outcome()));
+        let step = whereabouts::take_step();
         lifecycle::handler_set(&Fx::new(self, &State::new()));
+        drop(step);
         door::discard(self, "drop of a handler", replaced);
     }
 

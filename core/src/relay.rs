@@ -13,6 +13,7 @@ use crate::protocol::word::{EOF, PEER};
 use crate::reactor::fx::{Fx, State};
 use crate::sync::atomic::Ordering;
 use crate::sync::thread;
+use crate::whereabouts;
 
 impl Io<'_> {
     /// From now on the handler waits for the output of `other`, and no longer for this connection's own: above
@@ -71,6 +72,7 @@ impl Connection {
     pub fn end_output(&self) -> Result<()> {
         // Ordering: Relaxed, partner `is_ended`: the consumer looks after the transition that says so.
         self.conn().ended.store(true, Ordering::Relaxed);
+        let _step = whereabouts::take_step();
         let state = State::new();
         let fx = Fx::new(self, &state);
         loop {

@@ -56,6 +56,7 @@ pub(crate) fn readable(
     call: &'static str,
 ) -> Result<()> {
     let input = &conn.conn().input;
+    let _step = whereabouts::take_step();
     let state = State::nested();
     // A polling thread that waits for another connection than its handler's reads that into memory of its own.
     let spare;
@@ -129,6 +130,7 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
 /// been flushed by then, since birth; `None` when the connection takes no output, or loses it. (O1, O2)
 #[inline(never)]
 pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
+    let _step = whereabouts::take_step();
     let state = State::new();
     let batch = RefCell::new(Some(batch));
     let fx = Fx::new(conn, &state).flushing(&batch);
@@ -162,6 +164,7 @@ pub(crate) fn sent(conn: &Connection, target: u64, call: &'static str) -> Result
         return Ok(());
     }
     let state = State::new();
+    let _step = whereabouts::take_step();
     let fx = Fx::new(conn, &state);
     let end = conn.conn().rare.write_limit().end();
     match trigger::wait_sent(&fx, target, |trigger, ticket| sleep(&fx, None, trigger, ticket, end)) {

@@ -52,6 +52,8 @@ struct Here {
     /// What is to be done when this thread's user code has returned: its home loop is over.
     deferred: RefCell<VecDeque<Duty>>,
     sweeps: Cell<bool>,
+    /// Steps under way, whose bits must be back before what they deferred is done.
+    steps: Cell<u32>,
 }
 
 thread_local! {
@@ -60,6 +62,7 @@ thread_local! {
         frames: RefCell::new(Vec::new()),
         deferred: RefCell::new(VecDeque::new()),
         sweeps: Cell::new(false),
+        steps: Cell::new(0),
     };
 }
 
@@ -162,17 +165,38 @@ impl Drop for Entered {
     fn drop(&mut self) {
         if self.0 {
             here(|here| here.frames.borrow_mut().pop());
-            if !inside() {
+            if !inside() && here(|here| here.steps.get() == 0).unwrap_or(false) {
                 sweep(None);
             }
         }
     }
 }
 
-/// Keeps `duty` until this thread's user code has returned. Called where its home loop is over. Comes back if there is
-/// no such moment: the thread is not inside user code, or at its end.
+/// A call of the crate takes a step, which may hold bits until the result is dropped.
+pub(crate) fn take_step() -> Step {
+    Step(here(|here| here.steps.set(here.steps.get() + 1)).is_some())
+}
+
+/// What falls due in a step is done after it, as long as this lives.
+#[must_use]
+pub(crate) struct Step(bool);
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        let over = |here: &Here| {
+            here.steps.set(here.steps.get() - 1);
+            here.steps.get() == 0 && !here.deferred.borrow().is_empty()
+        };
+        if self.0 && here(over).unwrap_or(false) && !inside() {
+            sweep(None);
+        }
+    }
+}
+
+/// Keeps `duty` until this thread's user code has returned, and its step is over. Called where the duty's home loop is
+/// over. Comes back if there is no such moment, but for the thread's very end.
 pub(crate) fn defer(duty: Duty) -> Result<(), Duty> {
-    if !inside() {
+    if !inside() && here(|here| here.steps.get() == 0).unwrap_or(true) {
         return Err(duty);
     }
     let mut duty = Some(duty);

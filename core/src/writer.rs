@@ -164,8 +164,8 @@ impl<'a> Writer<'a> {
         self.len() == 0
     }
 
-    /// Sends what is gathered. On a polling thread it never waits: what the kernel does not take is queued, and
-    /// sent as the peer reads. On any other thread it returns when the kernel has taken all of it, up to the
+    /// Sends what is gathered. On a polling thread, and in OnPrepare, it never waits: what the kernel does not take is
+    /// queued, and sent as the peer reads. On any other thread it returns when the kernel has taken all of it, up to the
     /// connection's write timeout and deadline ([`Connection::set_write_timeout`]). A flush that gives up has
     /// queued its bytes all the same; they are sent once (O4).
     ///
@@ -190,7 +190,9 @@ impl<'a> Writer<'a> {
         let flushed = waiting::flush(conn, Batch::Gathered(gather));
         door::discard_each(conn, "drop of lent bytes", gather.clear());
         let target = flushed.ok_or(Error::Closed { call: "flush", connection: self.conn.id() })?;
-        if self.waits { waiting::sent(self.conn, target, "flush") } else { Ok(()) }
+        // Before the ADD nobody but this thread could go on with what the kernel has not taken. (U6)
+        let waits = self.waits && !self.conn.is_unregistered();
+        if waits { waiting::sent(self.conn, target, "flush") } else { Ok(()) }
     }
 
     /// Sends what is gathered, when the handler is through. Who wrote it does not ask what became of it.

@@ -1,10 +1,10 @@
 //! The end of a connection, from several sides at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use pollproof::sim::{Peer, Remote, count};
-use pollproof::{Connection, Detached, Dialer};
+use pollproof::{Connection, Detached};
 
 use super::Scenario;
 use crate::stage::{ADDRESS, Acts, LONG, REMOTE, Stage, Step, at, end, thread, until};
@@ -54,26 +54,25 @@ pub(super) const ALL: &[Scenario] = &[
     ),
 ];
 
-/// The handler of the one closes the other, whose event is in the same batch, and dials: number and slot are reused.
+/// While the poller is in a handler, with the event of another connection in hand, that one is closed and a new one is
+/// dialed: number and slot are reused.
 fn stale_event(stage: &Stage) {
-    let dialer: Arc<OnceLock<Dialer>> = Arc::default();
-    let fresh: Arc<Mutex<Option<Connection>>> = Arc::default();
-    let (dials, dialed) = (dialer.clone(), fresh.clone());
-    let open: Arc<AtomicBool> = Arc::default();
-    let opens = open.clone();
+    // Two handlers of one batch, each of which waits until the gate of its kind is open.
+    let gates: Arc<[AtomicBool; 2]> = Arc::default();
+    let handled = gates.clone();
     let server = stage.serve(Acts::request(move |stage, io| {
-        let request = stage.take(io);
+        let gate = match &stage.take(io)[..] {
+            b"wait" => &handled[0],
+            b"close" => &handled[1],
+            _ => return,
+        };
         // Ordering: Relaxed: one thread of the machine.
-        while request == b"wait" && !opens.load(Ordering::Relaxed) {
+        while !gate.load(Ordering::Relaxed) {
             shuttle::thread::yield_now();
         }
-        if request == b"close" {
-            stage.conn(0).expect("it came first").close();
-            let conn = dials.get().expect("it is set").connect(REMOTE, LONG).expect("it listens");
-            *dialed.lock().expect("no panic") = Some(conn);
-        }
     }));
-    assert!(dialer.set(server.dialer()).is_ok());
+    let open = |gate: usize| gates[gate].store(true, Ordering::Relaxed);
+    let dialer = server.dialer();
     let remote = Remote::listen(at(REMOTE), 1);
     let victim = Peer::connect(at(ADDRESS)).expect("it listens");
     let closer = Peer::connect(at(ADDRESS)).expect("it listens");
@@ -84,11 +83,14 @@ fn stale_event(stage: &Stage) {
     until(|| stage.times(Step::Request) == 1);
     closer.send(b"close").expect("it is open");
     victim.send(b"more").expect("it is open");
-    open.store(true, Ordering::Relaxed);
+    open(0);
+    until(|| stage.times(Step::Request) >= 2);
+    // The poller is in the second handler of its batch, and may have the victim's event in hand.
+    stage.conn(0).expect("it came first").close();
+    let conn = dialer.connect(REMOTE, LONG).expect("it listens");
+    open(1);
     let peer = remote.accept();
     peer.send(b"hello").expect("it is open");
-    until(|| fresh.lock().expect("no panic").is_some());
-    let conn = fresh.lock().expect("no panic").take().expect("it is there");
     assert_eq!(&conn.reader().expect("nobody reads").next(5).expect("they come")[..], b"hello");
     conn.close();
     drop((victim, closer, gate, peer));
