@@ -101,10 +101,14 @@ impl Conn {
 /// A handle of one connection. Clones are handles of the same one; keeping one after the connection is
 /// over keeps a little memory and nothing else.
 ///
-/// Every call may be made from any thread and inside any callback. None waits for another thread, but
-/// [`send`](Self::send), [`close`](Self::close), [`shutdown`](Self::shutdown) and
-/// [`detach`](Self::detach) may run callbacks of this connection before they return, when they are the
-/// last to use it: call them without holding a lock that a callback takes.
+/// Every call may be made from any thread and inside any callback, of this connection or of another one. None of those
+/// here waits for another thread.
+///
+/// Outside callbacks, [`send`](Self::send), [`close`](Self::close), [`shutdown`](Self::shutdown) and
+/// [`detach`](Self::detach) may run callbacks of this connection before they return, when they are the last to use it:
+/// call them without holding a lock that a callback takes. Inside a callback, or the drop of a value that one was given,
+/// they never do: callbacks do not run inside one another. What falls due there runs soon after, on the polling thread
+/// of the connection that it is for (U2).
 ///
 /// ```
 /// use pollproof::{Io, Server};
@@ -263,7 +267,8 @@ impl Connection {
 
     /// Closes it. The drain stops: OnRequest is not called again, unread and queued bytes are dropped. The
     /// close callbacks run, and the fd is closed, when nobody uses the connection any more; if nobody does
-    /// now, before this returns. Any number of times. (C1, S4)
+    /// now, before this returns, or, inside a callback, soon after on the connection's polling thread (U2). Any number of
+    /// times. (C1, S4)
     ///
     /// ```
     /// # fn handler(io: &mut pollproof::Io<'_>) {
@@ -316,8 +321,8 @@ impl Connection {
     }
 
     /// Adds a close callback. They run when the connection is over, newest first, each once, on whichever
-    /// thread ends it; before the fd is closed. One that panics is reported and does not stop the others.
-    /// (C2, C3, P3)
+    /// thread ends it, and never inside another callback; before the fd is closed. One that panics is reported and does not
+    /// stop the others. (C2, C3, P3, U2)
     ///
     /// # Errors
     ///

@@ -77,7 +77,7 @@ impl Dialer {
 
     /// Connects to `address` (`host:port`, or `unix:` and a path) and gives the connection `handler`, whose
     /// callbacks are called as those of a server's handler are; OnPrepare and OnConnect on this thread, before
-    /// this returns.
+    /// this returns, also inside another callback; every other one outside (U2).
     ///
     /// Any thread, also inside a callback. Blocks until the connection is there, for at most `timeout`: on a
     /// polling thread that holds up the other connections of that poller, until a spare thread has taken over
@@ -91,7 +91,7 @@ impl Dialer {
     /// [`Error::DialTimeout`] when nobody answered in time, [`Error::ShutDown`] after
     /// [`shutdown`](Self::shutdown). [`Error::Closed`] when the connection was made and OnPrepare closed it, or
     /// the kernel would not poll it, which `on_error` heard of; it is over then, its close callbacks
-    /// included. In every case nothing is left of it.
+    /// included, or, if this was called inside a callback, about to be over. In every case nothing is left of it.
     ///
     /// ```no_run
     /// # use std::time::Duration;

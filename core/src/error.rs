@@ -154,8 +154,8 @@ pub enum Error {
         /// The call.
         call: &'static str,
     },
-    /// The call waits for callbacks to end, and was made on a thread that runs them.
-    #[error("{call}: called on a polling thread, which it would wait for")]
+    /// The call waits for callbacks to end, and was made inside one of them, or on a thread that runs them. (U6)
+    #[error("{call}: called inside a callback, which it would wait for")]
     OnPoller {
         /// The call.
         call: &'static str,

@@ -27,8 +27,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// As a rule they run on polling threads: a callback that blocks delays the other connections of its poller
 /// for a few milliseconds, until another thread has taken over ([`Builder::takeover`]). What a
 /// connection's end still has to do may run on whichever thread was the last to use it, inside a
-/// [`Connection::send`], `close` or `shutdown`. A panic or an error in any of them closes its connection and
-/// nothing else (P1).
+/// [`Connection::send`], `close` or `shutdown` that was called outside callbacks. Callbacks never run inside one another:
+/// what one of them brings about for another connection runs after it, on that connection's polling thread (U2). Only
+/// OnPrepare and OnConnect of a connection that is dialed run inside the call. A panic or an error in any of them closes
+/// its connection and nothing else, and so does a panic in the drop of a context, a state, an error or a handler (P1,
+/// U1).
 ///
 /// [`Builder::takeover`]: crate::Builder::takeover
 ///
@@ -59,7 +62,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// ```
 pub trait Handler: Send + Sync + 'static {
     /// What OnConnect makes for its connection. Shared, because OnDisconnect may run while OnRequest does.
-    /// Dropped after the close callbacks, before the fd is closed.
+    /// Dropped after the close callbacks, before the fd is closed; it may keep a handle of its own connection (U4).
     type Context: Send + Sync + 'static;
 
     /// What OnConnect and OnRequest have to themselves: they never overlap (S1). Dropped with the context.
@@ -91,7 +94,8 @@ pub trait Handler: Send + Sync + 'static {
 
     /// OnDisconnect: the peer closed or half-closed first, or somebody closed during OnConnect. At most
     /// once, after OnConnect and before the close callbacks; may run while OnRequest does, so that it can
-    /// cancel it (H1, H4). Not called when OnConnect failed: there is no context then.
+    /// cancel it (H1, H4), but on another thread: the two may share a lock (U3). Not called when OnConnect failed: there is
+    /// no context then.
     fn on_disconnect(&self, _context: &Self::Context, _conn: &Connection) {}
 }
 

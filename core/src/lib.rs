@@ -26,6 +26,15 @@
 //! - [`protocol`]: who may do what, and when. The clause ids that the documentation cites, like (S1), are
 //!   those of `SPEC.md`.
 //!
+//! # Where your code runs
+//!
+//! Callbacks run on polling threads, on the threads of a [`Runner`], or on a thread of yours that was the last to use a
+//! connection; never inside one another (U2). Every call of this crate may be made inside every callback, and inside the
+//! drop of every value that you give it: what it brings about for other connections runs after the callback, and a call
+//! that would wait for its own caller is refused at once ([`Error::Busy`], [`Error::OnPoller`]; U6). A panic, also in a
+//! drop, closes the connection that it was for and nothing else (U1). What you gave a connection is dropped when it is
+//! over, whoever still has a handle (U4). Any number of servers and dialers may live in one process (U5).
+//!
 //! # Features
 //!
 //! `net` (default): the reactor on epoll. Without it, and under `--cfg loom` and `--cfg shuttle`, the

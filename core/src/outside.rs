@@ -72,11 +72,14 @@ impl fmt::Debug for ConnectionReader<'_> {
 
 impl Connection {
     /// Reads outside handlers, on the calling thread: one reader at a time, and only while the connection has no
-    /// OnRequest (S3). What arrives is read ahead by the poller, up to a limit.
+    /// OnRequest (S3). What arrives is read ahead by the poller, up to a limit. Inside a callback too, of whatever
+    /// connection: a polling thread that waits hands its loop over first, or reads the socket itself (K1, U6). The reading
+    /// side is given back when the guard is dropped; one that is forgotten keeps it for ever.
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`] when somebody else reads, or a handler is set.
+    /// [`Error::Busy`] when somebody else reads, a handler is set, or this is the connection's own OnDisconnect;
+    /// [`Error::Closed`] when it was closed on this side.
     ///
     /// ```
     /// # fn f(conn: &pollproof::Connection) -> pollproof::Result<()> {
@@ -185,7 +188,9 @@ impl Connection {
 
     /// Sets or replaces OnRequest. It takes effect before the next call: bytes that come after this returns are the new
     /// one's, but for those that a call of the old one waits for. If there is something to read and nobody handles it,
-    /// it is called at once, on the calling thread. Any thread, also inside the handler that it replaces. (R1, R2)
+    /// it is called at once, on the calling thread; inside a callback, soon after on the connection's polling thread (U2).
+    /// Any thread, also inside the handler that it replaces. Once the connection is over, `handler` is dropped at once.
+    /// (R1, R2, U4)
     ///
     /// ```
     /// # fn f(conn: &pollproof::Connection) {
@@ -204,7 +209,8 @@ impl Connection {
         door::discard(self, "drop of a handler", replaced);
     }
 
-    /// Sets or replaces OnDisconnect. It takes effect if the peer's close comes later. Any thread. (R3)
+    /// Sets or replaces OnDisconnect. It takes effect if the peer's close comes later. Any thread. Once the connection is
+    /// over, `handler` is dropped at once. (R3, U4)
     ///
     /// ```
     /// # fn f(conn: &pollproof::Connection) {

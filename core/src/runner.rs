@@ -145,9 +145,12 @@ impl Task {
     }
 
     fn run_entered(mut self, how: How) {
-        let conn = self.connection().clone();
-        let _entered = whereabouts::enter(What::Section, &conn.conn().server, Some(conn.conn()));
+        let entered = {
+            let conn = self.connection().conn();
+            whereabouts::enter(What::Section, &conn.server, Some(conn))
+        };
         self.step(how, None);
+        drop(entered);
     }
 
     fn leave_home(self) {
