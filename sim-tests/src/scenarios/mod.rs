@@ -7,6 +7,7 @@ mod faults;
 mod opening;
 mod output;
 mod running;
+mod users;
 
 use pollproof::sim::Faults;
 
@@ -57,6 +58,7 @@ impl Scenario {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    let chapters = [opening::ALL, closing::ALL, output::ALL, accepting::ALL, dialing::ALL, running::ALL, faults::ALL];
+    let chapters =
+        [opening::ALL, closing::ALL, output::ALL, accepting::ALL, dialing::ALL, running::ALL, faults::ALL, users::ALL];
     chapters.into_iter().flatten()
 }
