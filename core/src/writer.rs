@@ -28,7 +28,7 @@ thread_local! {
 /// A thread that does not poll is about to run a handler: its memory is made with the first, whether that writes or
 /// not, so that what the thread takes does not depend on it.
 pub(crate) fn prepare() {
-    REPLY.with(|_| ());
+    let _ = REPLY.try_with(|_| ());
 }
 
 /// Output of one connection, gathered and then flushed.
@@ -70,7 +70,7 @@ impl<'a> Writer<'a> {
     fn memory(local: Option<&Local>) -> Box<Gather> {
         let kept = match local {
             Some(local) => local.reply.take(),
-            None => REPLY.with(Cell::take),
+            None => REPLY.try_with(Cell::take).ok().flatten(),
         };
         kept.unwrap_or_else(|| Box::new(Gather::without_block()))
     }
@@ -210,7 +210,8 @@ impl<'a> Writer<'a> {
             let spent = gather.clear();
             match self.local {
                 Some(local) => local.reply.set(Some(gather)),
-                None => REPLY.with(|reply| reply.set(Some(gather))),
+                // At its very end a thread keeps none.
+                None => drop(REPLY.try_with(|reply| reply.set(Some(gather)))),
             }
             if !spent.is_empty() {
                 door::discard_each(self.conn, "drop of lent bytes", spent);
