@@ -173,7 +173,8 @@ pub(crate) fn discard_of(server: &Shared, what: &'static str, value: impl Any) {
     let _entered = whereabouts::enter(What::Callback, server, None);
     if let Err(payload) = call(|| drop(value)) {
         let message = message(payload);
-        server.report(Error::Panicked { callback: what, connection: 0, message });
+        server.counters.panics.add(1);
+        server.report(Error::Server { call: what, source: std::io::Error::other(format!("it panicked: {message}")) });
     }
 }
 

@@ -128,9 +128,14 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
 
 /// Sends `batch` as far as the kernel takes it, and queues the rest. Does not wait. Returns how many bytes have
 /// been flushed by then, since birth; `None` when the connection takes no output, or loses it. (O1, O2)
-#[inline(never)]
 pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
     let _step = whereabouts::take_step();
+    flush_reply(conn, batch)
+}
+
+/// [`flush`] of the reply of a handler, by the thread that ran it.
+#[inline(never)]
+pub(crate) fn flush_reply(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
     let state = State::new();
     let batch = RefCell::new(Some(batch));
     let fx = Fx::new(conn, &state).flushing(&batch);
@@ -153,7 +158,7 @@ pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
 #[inline(always)]
 pub(crate) fn reply(fx: &Fx<'_, &[u8]>) {
     if output::flush_at_once(fx) == Err(Refused::ConcurrentAccess) {
-        let _ = flush(fx.handle, Batch::Run(fx.out));
+        let _ = flush_reply(fx.handle, Batch::Run(fx.out));
     }
 }
 

@@ -200,7 +200,7 @@ impl<'a> Writer<'a> {
         if let Some(gather) = self.gather.get_mut()
             && !gather.is_empty()
         {
-            let _ = waiting::flush(self.conn, Batch::Gathered(gather));
+            let _ = waiting::flush_reply(self.conn, Batch::Gathered(gather));
         }
     }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::epoll::Poller;
 use super::event_loop::{self, Desk};
+use crate::duty::Duty;
 use crate::error::Error;
 use crate::protocol::takeover::{Crew, Lead, Pulse, Slept, Succession, Watch};
 use crate::shared::Shared;
@@ -116,7 +117,13 @@ impl Threads {
             trace::takeover(lead.home());
         }
         if let Some(source) = failed {
-            server.report(Error::Server { call: "clone", source });
+            let error = Error::Server { call: "clone", source };
+            // A thread that leads is inside a handler here; the watchdog is not.
+            if whereabouts::led().is_some() {
+                Duty::Report(server.clone(), error).leave(server, lead.home());
+            } else {
+                server.report(error);
+            }
         }
         outcome
     }
