@@ -15,3 +15,6 @@ pub(crate) mod input;
 pub mod link;
 pub(crate) mod output;
 pub(crate) mod view;
+
+#[cfg(all(test, feature = "net", not(any(loom, shuttle))))]
+mod handed_over;

@@ -7,6 +7,9 @@
 use crate::protocol::trigger::Trigger;
 use crate::sync::UnsafeCell;
 
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
+
 /// A value that is accessed under a bit of the connection's word.
 #[derive(Debug)]
 pub(crate) struct Held<T>(UnsafeCell<T>);

@@ -31,3 +31,5 @@ pub(crate) mod threads;
 
 #[cfg(test)]
 mod steps;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod whole;
