@@ -12,6 +12,7 @@ mod bench;
 mod cargo_mutants;
 mod choose;
 mod deep;
+mod miri;
 mod mutate;
 mod sanitize;
 mod sim;

@@ -13,7 +13,7 @@ use loom_tests::record::root;
 use pollproof_models::show::table;
 
 use crate::sanitize::{ADDRESS, THREAD};
-use crate::{mutate, sanitize, sim, tables};
+use crate::{miri, mutate, sanitize, sim, tables};
 
 /// How a step ended, if it did not fail.
 pub enum Ended {
@@ -46,8 +46,13 @@ const STEPS: &[Step] = &[
     Step { name: "tsan", what: "every model on plain threads under ThreadSanitizer", run: tsan },
     Step { name: "tsan-sockets", what: "the behaviours, over sockets, under ThreadSanitizer", run: tsan_sockets },
     Step { name: "asan", what: "both under AddressSanitizer, over sockets with LeakSanitizer", run: asan },
+    Step { name: "miri", what: "cells, blocks, buffers and whole connections under Miri", run: miri::run },
     Step { name: "mutate", what: "a mutant of each site is killed by the model that mutants.toml names", run: mutants },
-    Step { name: "verification", what: "the tables in VERIFICATION.md are up to date", run: verification },
+    Step {
+        name: "verification",
+        what: "the tables in VERIFICATION.md are up to date",
+        run: verification,
+    },
 ];
 
 /// Prints the steps.
