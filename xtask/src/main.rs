@@ -12,6 +12,7 @@ mod bench;
 mod cargo_mutants;
 mod choose;
 mod deep;
+mod inventory;
 mod miri;
 mod mutate;
 mod sanitize;
@@ -47,6 +48,12 @@ enum Command {
     },
     /// The tables in VERIFICATION.md, and the committed files behind them.
     Verify(Verify),
+    /// verification/unsafe.md: each `unsafe` of the crate, why it is right, and the check that would see it broken.
+    Unsafe {
+        /// Fails if it is not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
     /// A measurement, on a machine that does nothing else: instructions, calls, cost, idle, micro, churn, pairs, rates,
     /// or all of them.
     Bench {
@@ -129,6 +136,7 @@ fn main() -> ExitCode {
             deep::run(&verify.names, Duration::from_secs_f64(60.0 * verify.minutes), verify.total_minutes)
         }
         Command::Verify(verify) => tables::run(verify.check),
+        Command::Unsafe { check } => inventory::run(check),
         Command::Bench { name, arguments } => bench::run(&name, &arguments),
         Command::Sim { schedules, races, markdown, scenarios } => {
             let flags = [("--races", races), ("--markdown", markdown)].into_iter().filter(|flag| flag.1);

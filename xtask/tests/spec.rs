@@ -107,7 +107,7 @@ fn the_published_names_all_have_a_row() {
 fn every_path_in_the_documents_exists() {
     for document in ["README.md", "SPEC.md", "VERIFICATION.md", "CHANGELOG.md"] {
         for path in matches(
-            r"`((?:core|models|loom-tests|proptest|sim-tests|benches|xtask)/[A-Za-z0-9_./-]+)`",
+            r"`((?:core|models|loom-tests|proptest|sim-tests|benches|verification|xtask)/[A-Za-z0-9_./-]+)`",
             &read(document),
         ) {
             assert!(root().join(&path).exists(), "{document} names {path}, which does not exist");
