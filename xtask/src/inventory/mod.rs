@@ -95,8 +95,9 @@ What the checks are:
   and loom reports two accesses that the word does not order. Those of a bit, such as TASK, did so when its ordering was
   weakened or a guard of it left out (`loom-tests/mutants.toml`).
 - *Miri*, a test of `cargo xtask test --only miri`: it runs the code itself, and sees a data race, memory that is gone or
-  not there, two references that may not be at once, and a leak.
-- *TSan* and *ASan*: the behaviours over sockets under ThreadSanitizer and AddressSanitizer, also of the code itself.
+  not there, two references that may not be at once, and a leak. What each was seen to fail with is in VERIFICATION.md.
+- *TSan* and *ASan*: the behaviours over sockets under ThreadSanitizer and AddressSanitizer, also of the code itself. They
+  run each of these lines; that they would see it broken was not tried line by line.
 - *none*: no check would see it, and why that is so.
 
 ";
