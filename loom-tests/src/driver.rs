@@ -88,12 +88,9 @@ impl Run {
         let said = if said.is_empty() { String::new() } else { format!("\n{said}") };
         match &self.end {
             End::Passed(_) => "passed".to_owned(),
-            End::Failed(report) => format!(
-                "failed in execution {} ({} order): {}",
-                report.executions,
-                report.order,
-                report.failure.as_deref().unwrap_or("no message")
-            ),
+            End::Failed(report) => {
+                format!("failed in execution {} ({} order): {}", report.executions, report.order, report.told())
+            }
             End::Crashed(status) => format!("crashed: {status}{said}"),
             End::Hung(after) => format!("hung: killed after {:.1} s of processor time{said}", after.as_secs_f64()),
         }

@@ -12,6 +12,7 @@
 //! | [`plan`] | how one run is to be made: by which checker, with which bound, how often |
 //! | [`checker`] | carries out one plan, in this process |
 //! | [`driver`] | builds the `model` binary, runs plans as child processes, kills those that hang |
+//! | [`failure`] | what failed, by kind and in words |
 //! | [`report`] | what one run showed, as one line of JSON |
 //! | [`record`] | the committed files: `scenarios.toml`, `deep.toml`, `mutants.toml` |
 //! | [`verdict`] | compares what was seen with what is committed |
@@ -30,6 +31,7 @@
 
 pub mod checker;
 pub mod driver;
+pub mod failure;
 pub mod linear;
 pub mod plan;
 pub mod record;

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Kind;
 use crate::plan::Bound;
 
 /// The root of the workspace.
@@ -201,7 +202,8 @@ impl Committed for Mutants {
     const HEADER: &'static str = "\
 # Each mutant of the protocol, and the model that failed with it. Written by `cargo xtask mutate --all`.
 # guard:NAME is a guard that answers false, bit:TRANSITION-BIT a bit left out, bit:TRANSITION+BIT one too many,
-# order:SITE=ORDERING a weaker ordering. `survives` is written by hand: why no model can tell.
+# order:SITE=ORDERING a weaker ordering. `failed` and `said` are what failed, and never where: a line of the source is
+# another one after the next change. `survives` is written by hand: why no model can tell.
 ";
 }
 
@@ -267,8 +269,17 @@ pub struct Killer {
     /// loom's executions until it failed; none where it hung or crashed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executions: Option<u64>,
+    /// What failed.
+    pub failed: Kind,
     /// What it said.
-    pub how: String,
+    pub said: String,
+}
+
+impl Killer {
+    /// What failed and what it said, in a line.
+    pub fn told(&self) -> String {
+        format!("{}: {}", self.failed, self.said)
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub struct Report {
     pub seconds: f64,
     /// Why the run failed, if it did.
     pub failure: Option<String>,
+    /// Where that was asserted. For a reader who looks now, and for no record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// In a mutation build, of a run that passed: the mutants that would have changed something in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub touched: Vec<String>,
@@ -37,4 +40,12 @@ pub struct Report {
     /// The steps of the word that it took, if they were collected.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub steps: BTreeSet<Step>,
+}
+
+impl Report {
+    /// Why the run failed, and where, for who reads it now.
+    pub fn told(&self) -> String {
+        let place = self.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+        format!("{}{place}", self.failure.as_deref().unwrap_or("no message"))
+    }
 }

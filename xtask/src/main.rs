@@ -83,11 +83,13 @@ enum Command {
         /// Every mutant, with every model that could tell; writes loom-tests/mutants.toml.
         #[arg(long)]
         all: bool,
+        /// Each recorded kill once more; writes into loom-tests/mutants.toml how it fails now.
+        #[arg(long, conflicts_with = "all")]
+        again: bool,
         /// With --all: how much processor time a mutant may take.
         #[arg(long, default_value_t = 60, requires = "all")]
         seconds: u64,
-        /// With --all: only these mutants or sites.
-        #[arg(requires = "all")]
+        /// With --all or --again: only these mutants or sites.
         names: Vec<String>,
     },
     /// cargo-mutants on the buffers, the reactor, and what is around it: some test must fail with each of its mutants.
@@ -144,7 +146,9 @@ fn main() -> ExitCode {
             let schedules = ["--schedules".to_owned(), schedules.to_string()];
             sim::run(races, schedules.into_iter().chain(flags).chain(scenarios))
         }
-        Command::Mutate { all: true, seconds, names } => mutate::all(&names, seconds),
+        Command::Mutate { all: true, seconds, names, .. } => mutate::all(&names, seconds),
+        Command::Mutate { again: true, names, .. } => mutate::again(&names),
+        Command::Mutate { names, .. } if !names.is_empty() => Err(anyhow::anyhow!("names need --all or --again")),
         Command::Mutate { .. } => mutate::quick(),
         Command::CargoMutants { group, arguments } => cargo_mutants::run(group, &arguments),
     };

@@ -76,6 +76,7 @@ pub fn run(model: Model, order: Order, plan: Plan, recorded: Recorded) -> anyhow
         outcomes: BTreeSet::new(),
         seconds: 0.0,
         failure: None,
+        place: None,
         touched: Vec::new(),
         timeline: None,
         steps: BTreeSet::new(),
@@ -128,6 +129,7 @@ mod tally {
     use std::sync::{Mutex, OnceLock, PoisonError};
     use std::time::Instant;
 
+    use crate::failure::NOT_COMMITTED;
     use crate::report::Report;
     use crate::timeline::Timeline;
 
@@ -161,7 +163,7 @@ mod tally {
             let mut outcomes = outcomes();
             if !outcomes.contains(&outcome) {
                 let allowed = ALLOWED.get().is_none_or(|allowed| allowed.contains(&outcome));
-                assert!(allowed, "outcome {outcome}");
+                assert!(allowed, "{NOT_COMMITTED}{outcome}");
                 outcomes.insert(outcome);
             }
         }
@@ -194,18 +196,23 @@ mod tally {
     /// The hook: prints the report of the failed run and ends the process.
     fn fail(blank: &Report, started: Instant, info: &PanicHookInfo<'_>) {
         let what = info.payload_as_str().unwrap_or("a panic without a message");
-        let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        let place = info.location().map(|l| format!("{}:{}", l.file(), l.line()));
         let report = Report {
             executions: EXECUTIONS.load(Ordering::Relaxed),
             outcomes: OUTCOMES.try_lock().map(|set| set.clone()).unwrap_or_default(),
             seconds: started.elapsed().as_secs_f64(),
-            failure: Some(format!("{what}{place}")),
+            failure: Some(what.to_owned()),
+            place,
             timeline: timeline(what),
             ..blank.clone()
         };
         eprintln!(
-            "{} {} {} failed in execution {}: {what}{place}",
-            report.model, report.order, report.plan, report.executions
+            "{} {} {} failed in execution {}: {}",
+            report.model,
+            report.order,
+            report.plan,
+            report.executions,
+            report.told()
         );
         let trace = std::backtrace::Backtrace::capture();
         if trace.status() == std::backtrace::BacktraceStatus::Captured {

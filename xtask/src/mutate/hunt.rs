@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use loom_tests::driver::{Driver, End, MUTANT, Run};
+use loom_tests::failure::{self, Kind};
 use loom_tests::plan::Plan;
 use loom_tests::record::{Killer, Mutants, Scenarios, site_of};
 use loom_tests::scenario::Order;
@@ -115,12 +116,31 @@ impl<'a> Hunt<'a> {
         Ok((None, Some([through, of])))
     }
 
-    /// What is wrong, if the recorded killer does not kill any more.
-    pub fn still_killed(&self, name: &str, killer: &Killer) -> anyhow::Result<Option<String>> {
+    /// The recorded kill once more: what it is now, or else what is wrong.
+    pub fn again(&self, name: &str, killer: &Killer) -> anyhow::Result<Result<Killer, String>> {
         let limit = ROUNDS[ROUNDS.len() - 1];
         Ok(match self.shoot(name, &killer.model, killer.order.parse()?, limit)?.0 {
-            Shot::Killed(_) => None,
-            _ => Some(format!("{name}: {} ({}) does not fail with it any more", killer.model, killer.order)),
+            Shot::Killed(killer) => Ok(killer),
+            _ => Err(format!("{name}: {} ({}) does not fail with it any more", killer.model, killer.order)),
+        })
+    }
+
+    /// What is wrong, if the recorded killer does not kill any more, or not as it is recorded.
+    pub fn still_killed(&self, name: &str, killer: &Killer) -> anyhow::Result<Option<String>> {
+        let after = |killer: &Killer| {
+            let executions = killer.executions.map_or_else(|| "no".to_owned(), |count| count.to_string());
+            format!("after {executions} executions, {}", killer.told())
+        };
+        Ok(match self.again(name, killer)? {
+            Ok(now) if now == *killer => None,
+            Ok(now) => Some(format!(
+                "{name}: {} ({}) is recorded to fail {}; it fails {}. `cargo xtask mutate --again` records that",
+                killer.model,
+                killer.order,
+                after(killer),
+                after(&now)
+            )),
+            Err(problem) => Some(problem),
         })
     }
 
@@ -130,23 +150,17 @@ impl<'a> Hunt<'a> {
         let hangs = HANGS.max(Duration::from_secs(50 * record.executions.iter().sum::<u64>() / SLOW));
         let driver = self.driver.clone().env(MUTANT, name).only_committed();
         let Run { end, .. } = driver.run(model, order, Plan::Loom(record.bound), limit.min(hangs))?;
-        let killer = |executions, how: &str| {
-            Shot::Killed(Killer {
-                model: model.to_owned(),
-                order: order.name().to_owned(),
-                executions,
-                // Without the place, where that is in the checker and not here.
-                how: how.lines().next().unwrap_or_default().split(" (/").next().unwrap_or_default().to_owned(),
-            })
+        let killer = |executions, (failed, said)| {
+            Shot::Killed(Killer { model: model.to_owned(), order: order.name().to_owned(), executions, failed, said })
         };
         Ok(match end {
             End::Failed(report) => {
-                let how = report.failure.as_deref().unwrap_or_default();
-                (killer(Some(report.executions), how), Duration::from_secs_f64(report.seconds))
+                let told = failure::told(report.failure.as_deref().unwrap_or_default());
+                (killer(Some(report.executions), told), Duration::from_secs_f64(report.seconds))
             }
-            End::Crashed(status) => (killer(None, &status.to_string()), Duration::ZERO),
-            End::Hung(used) if used >= hangs => (killer(None, "hung"), used),
-            End::Hung(used) if used < limit => (killer(None, "asleep for ever"), used),
+            End::Crashed(status) => (killer(None, (Kind::Crash, status.to_string())), Duration::ZERO),
+            End::Hung(used) if used >= hangs => (killer(None, (Kind::Hang, "a loop never ends".to_owned())), used),
+            End::Hung(used) if used < limit => (killer(None, (Kind::Hang, "it sleeps for ever".to_owned())), used),
             End::Hung(used) => (Shot::Stopped, used),
             End::Passed(report) => (Shot::Passed, Duration::from_secs_f64(report.seconds)),
         })

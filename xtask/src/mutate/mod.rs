@@ -4,8 +4,8 @@
 //! fails with the change. A kill is a panic, a crash, a hang, or an outcome that is not committed. A mutant that
 //! nothing kills is either a gap in the scenarios, or makes no difference: then `mutants.toml` must say why.
 //!
-//! `--all` asks for every mutant and writes that file. Without it each site's quickest kill runs again, and nothing
-//! is written.
+//! `--all` asks for every mutant and writes that file; `--again` runs each recorded kill once more and writes what it
+//! says now. Without them each site's quickest kill runs again and must fail as it is recorded; nothing is written.
 
 mod hunt;
 mod reach;
@@ -36,19 +36,27 @@ fn build() -> anyhow::Result<(Driver, Vec<String>)> {
     Ok((driver, all))
 }
 
+/// Whether `name` is that of the mutant, or of its site.
+fn is(mutant: &str, name: &str) -> bool {
+    let site = site_of(mutant);
+    mutant == name || site == name || site.split_once(':').is_some_and(|(_, site)| site == name)
+}
+
+/// Fails if one of `names` is none.
+fn known(all: &[String], names: &[String]) -> anyhow::Result<()> {
+    for name in names {
+        ensure!(all.iter().any(|mutant| is(mutant, name)), "there is no mutant and no site `{name}`");
+    }
+    Ok(())
+}
+
 /// Tries each of `names` (mutants or sites; all if empty), with `seconds` of processor time for each, and records what
 /// killed it. Returns whether each has a killer or a reason to survive.
 pub fn all(names: &[String], seconds: u64) -> anyhow::Result<bool> {
     let committed = Scenarios::load()?;
     let file = Mutants::load()?;
     let (driver, all) = build()?;
-    let is = |mutant: &str, name: &str| {
-        let site = site_of(mutant);
-        mutant == name || site == name || site.split_once(':').is_some_and(|(_, site)| site == name)
-    };
-    for name in names {
-        ensure!(all.iter().any(|mutant| is(mutant, name)), "there is no mutant and no site `{name}`");
-    }
+    known(&all, names)?;
     let Some(reach) = Reach::of(&driver, &committed)? else { return Ok(false) };
     let wanted: Vec<&String> = all
         .iter()
@@ -87,6 +95,53 @@ pub fn all(names: &[String], seconds: u64) -> anyhow::Result<bool> {
     println!("{}", show::summary(&file));
     let whole = complete(&file, &all);
     Ok(closed(&file) && whole)
+}
+
+/// Runs the recorded kills of `names` (mutants or sites; all if empty) once more, and records how each fails now. Returns
+/// whether each still does.
+pub fn again(names: &[String]) -> anyhow::Result<bool> {
+    let committed = Scenarios::load()?;
+    let mut file = Mutants::load()?;
+    let (driver, all) = build()?;
+    known(&all, names)?;
+    let wanted: Vec<(&str, &Killer)> = file
+        .mutants
+        .iter()
+        .filter(|record| names.is_empty() || names.iter().any(|name| is(&record.name, name)))
+        .filter_map(|record| Some((record.name.as_str(), record.killer.as_ref()?)))
+        .collect();
+    let reach = Reach::default();
+    let hunt = Hunt::new(&driver, &committed, &reach, &file, Duration::ZERO);
+    let bar = bar(wanted.len());
+    let mut now: BTreeMap<String, Killer> = BTreeMap::new();
+    let (mut good, mut changed) = (true, 0);
+    let shots = in_parallel(&wanted, |(name, killer)| {
+        let shot = hunt.again(name, killer);
+        bar.inc(1);
+        shot
+    });
+    bar.finish_and_clear();
+    for ((name, before), shot) in wanted.iter().zip(shots) {
+        match shot? {
+            Ok(killer) => {
+                changed += usize::from(killer != **before);
+                now.insert((*name).to_owned(), killer);
+            }
+            Err(problem) => {
+                good = false;
+                println!("{problem}");
+            }
+        }
+    }
+    println!("{} kills once more, {changed} of them otherwise than recorded", wanted.len());
+    drop(hunt);
+    for record in &mut file.mutants {
+        if let Some(killer) = now.remove(&record.name) {
+            record.killer = Some(killer);
+        }
+    }
+    save(&mut file, &all)?;
+    Ok(good)
 }
 
 fn save(file: &mut Mutants, all: &[String]) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use loom_tests::failure::Kind;
 use loom_tests::record::{Exempt, Killer, MutantRecord, Mutants, site_of};
 use pollproof_models::show::table;
 
@@ -86,12 +87,17 @@ pub fn survivors(file: &Mutants) -> String {
 
 /// A row for each mutant with a killer; the added bits of a transition in one row.
 pub fn killers(file: &Mutants) -> String {
-    let mut out = String::from("| mutant | killed by | executions | what it said |\n| --- | --- | ---: | --- |\n");
+    let mut out = String::from("| mutant | killed by | executions | what failed |\n| --- | --- | ---: | --- |\n");
     let killed = || file.mutants.iter().filter_map(|record| Some((record.name.as_str(), record.killer.as_ref()?)));
     for (name, killer) in killed().filter(|(name, _)| kind(name) != KINDS[2]) {
         let executions = killer.executions.map_or_else(|| "none".to_owned(), |count| count.to_string());
-        let _ =
-            writeln!(out, "| `{name}` | `{}`, {} | {executions} | {} |", killer.model, killer.order, cell(&killer.how));
+        let _ = writeln!(
+            out,
+            "| `{name}` | `{}`, {} | {executions} | {} |",
+            killer.model,
+            killer.order,
+            cell(&killer.told())
+        );
     }
     let mut added: BTreeMap<&str, Vec<&Killer>> = BTreeMap::new();
     for (name, killer) in killed().filter(|(name, _)| kind(name) == KINDS[2]) {
@@ -100,10 +106,23 @@ pub fn killers(file: &Mutants) -> String {
     for (site, killers) in added {
         let models: BTreeSet<&str> = killers.iter().map(|killer| killer.model.as_str()).collect();
         let most = killers.iter().filter_map(|killer| killer.executions).max().unwrap_or_default();
-        let _ =
-            writeln!(out, "| `{site}+...`, {} mutants | {} models | at most {most} | |", killers.len(), models.len());
+        let _ = writeln!(
+            out,
+            "| `{site}+...`, {} mutants | {} models | at most {most} | {} |",
+            killers.len(),
+            models.len(),
+            kinds(&killers)
+        );
     }
     out
+}
+
+/// How many failed in which way.
+fn kinds(killers: &[&Killer]) -> String {
+    let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+    killers.iter().for_each(|killer| *counts.entry(killer.failed).or_default() += 1);
+    let counts: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} x {kind}")).collect();
+    counts.join(", ")
 }
 
 #[cfg(test)]
