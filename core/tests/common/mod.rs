@@ -5,6 +5,7 @@
 pub mod crowd;
 pub mod dialing;
 pub mod example;
+pub mod needs;
 pub mod paced;
 mod plain;
 pub mod tool;

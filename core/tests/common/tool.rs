@@ -5,18 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 use super::LONG;
 
-/// A program that is installed.
-pub struct Tool(&'static str);
-
-/// The tool `name`; none where it is not installed, which is said.
-pub fn tool(name: &'static str) -> Option<Tool> {
-    let probe = Command::new(name).arg("--version").stdin(Stdio::null()).output();
-    if probe.is_err() {
-        println!("skipped: {name} is not installed");
-        return None;
-    }
-    Some(Tool(name))
-}
+/// A program that is installed: a test that uses one says in its row of `tests!` that it `needs` it.
+pub struct Tool(pub &'static str);
 
 impl Tool {
     /// Runs it with `input`, and returns what it printed. It must succeed, and not take too long.

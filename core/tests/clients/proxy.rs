@@ -1,21 +1,32 @@
 //! The proxy example as a process: bytes, ends and resets in both directions, and a side that does not read.
 
-#![cfg(all(feature = "net", not(any(loom, shuttle))))]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]
-
-mod common;
-
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use common::crowd::{self, End};
-use common::example::{ANY, Example, assert_clean};
-use common::tool::tool;
-use common::{LONG, pattern, ping, to_end, wait_until};
+use crate::common::crowd::{self, End};
+use crate::common::example::{ANY, Example, assert_clean};
+use crate::common::tool::Tool;
+use crate::common::{LONG, pattern, ping, to_end, wait_until};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
+
+tests! {
+    both_directions_carry_many_bytes_at_once_and_their_ends_follow;
+    unix_sockets_are_proxied_as_well;
+    either_side_may_end_first_and_the_other_direction_goes_on;
+    an_end_with_nothing_before_it_is_passed_on;
+    a_reset_of_either_side_closes_the_other_and_no_other_pair;
+    an_upstream_that_refuses_closes_the_client_and_the_proxy_goes_on;
+    a_side_that_does_not_read_stops_the_other_and_costs_little_memory;
+    a_side_that_does_not_read_can_still_send;
+    a_receiver_that_goes_away_closes_a_sender_that_waits_for_it;
+    what_a_client_sent_before_it_left_arrives;
+    two_thousand_clients_get_their_own_bytes_back;
+    clients_that_reset_leave_nothing_behind;
+    curl_talks_to_an_http_server_behind_it needs "curl";
+}
 
 const MIB: usize = 1 << 20;
 const MANY: usize = 16 * MIB;
@@ -82,7 +93,6 @@ fn assert_same(got: &[u8], sent: &[u8]) {
 }
 
 /// SPEC: E4, E5, O6
-#[test]
 fn both_directions_carry_many_bytes_at_once_and_their_ends_follow() {
     let (proxy, upstream) = proxied();
     let (client, server) = pair(&proxy, &upstream);
@@ -107,7 +117,6 @@ fn both_directions_carry_many_bytes_at_once_and_their_ends_follow() {
 }
 
 /// SPEC: E4, E5
-#[test]
 fn unix_sockets_are_proxied_as_well() {
     let folder = tempfile::tempdir().expect("a folder");
     let (here, there) = (folder.path().join("proxy"), folder.path().join("upstream"));
@@ -131,7 +140,6 @@ fn unix_sockets_are_proxied_as_well() {
 }
 
 /// SPEC: E4, E5
-#[test]
 fn either_side_may_end_first_and_the_other_direction_goes_on() {
     let (proxy, upstream) = proxied();
     for client_first in [true, false] {
@@ -155,7 +163,6 @@ fn either_side_may_end_first_and_the_other_direction_goes_on() {
 }
 
 /// SPEC: E4
-#[test]
 fn an_end_with_nothing_before_it_is_passed_on() {
     let (proxy, upstream) = proxied();
     let (mut client, mut server) = pair(&proxy, &upstream);
@@ -169,7 +176,6 @@ fn an_end_with_nothing_before_it_is_passed_on() {
 }
 
 /// SPEC: E2, E4
-#[test]
 fn a_reset_of_either_side_closes_the_other_and_no_other_pair() {
     let (proxy, upstream) = proxied();
     let (mut bystander, mut at_upstream) = pair(&proxy, &upstream);
@@ -198,7 +204,6 @@ fn a_reset_of_either_side_closes_the_other_and_no_other_pair() {
 }
 
 /// SPEC: H1
-#[test]
 fn an_upstream_that_refuses_closes_the_client_and_the_proxy_goes_on() {
     let (proxy, upstream) = proxied();
     let address = upstream.local_addr().expect("an address");
@@ -247,7 +252,6 @@ fn stalls(proxy: &Example, mut sender: TcpStream, mut receiver: TcpStream) {
 }
 
 /// SPEC: O6, N6
-#[test]
 fn a_side_that_does_not_read_stops_the_other_and_costs_little_memory() {
     let (proxy, upstream) = proxied();
     let (mut bystander, mut at_upstream) = pair(&proxy, &upstream);
@@ -268,7 +272,6 @@ fn a_side_that_does_not_read_stops_the_other_and_costs_little_memory() {
 }
 
 /// SPEC: O6
-#[test]
 fn a_side_that_does_not_read_can_still_send() {
     let (proxy, upstream) = proxied();
     let (mut client, mut server) = pair(&proxy, &upstream);
@@ -289,7 +292,6 @@ fn a_side_that_does_not_read_can_still_send() {
 }
 
 /// SPEC: O6, L1
-#[test]
 fn a_receiver_that_goes_away_closes_a_sender_that_waits_for_it() {
     let (proxy, upstream) = proxied();
     let (mut client, server) = pair(&proxy, &upstream);
@@ -304,7 +306,6 @@ fn a_receiver_that_goes_away_closes_a_sender_that_waits_for_it() {
 }
 
 /// SPEC: E4, E5
-#[test]
 fn what_a_client_sent_before_it_left_arrives() {
     let (proxy, upstream) = proxied();
     let bytes = pattern(MANY, 9);
@@ -321,7 +322,6 @@ fn what_a_client_sent_before_it_left_arrives() {
 }
 
 /// SPEC: E4, E5, O6
-#[test]
 fn two_thousand_clients_get_their_own_bytes_back() {
     const CLIENTS: usize = 2000;
     let echo = Example::start(2);
@@ -335,7 +335,6 @@ fn two_thousand_clients_get_their_own_bytes_back() {
 }
 
 /// SPEC: E4
-#[test]
 fn clients_that_reset_leave_nothing_behind() {
     let echo = Example::start(2);
     let proxy = Example::start_named("proxy", &[ANY, &echo.address, "2"]);
@@ -349,9 +348,8 @@ fn clients_that_reset_leave_nothing_behind() {
 }
 
 /// SPEC: E4, E5
-#[test]
 fn curl_talks_to_an_http_server_behind_it() {
-    let Some(curl) = tool("curl") else { return };
+    let curl = Tool("curl");
     let http = Example::of("http", ANY, 1);
     let proxy = proxy_of(&http.address);
     let url = |path| format!("http://{}{path}", proxy.address);

@@ -1,17 +1,26 @@
 //! The example `resp` as its clients see it: redis-cli, redis-benchmark, and raw sockets for what they would not send.
 
-#![cfg(all(feature = "net", not(any(loom, shuttle))))]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]
-
-mod common;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use common::example::{ANY, Example};
-use common::tool::tool;
-use common::{LONG, pattern, to_end};
+use crate::common::example::{ANY, Example};
+use crate::common::tool::Tool;
+use crate::common::{LONG, pattern, to_end};
+
+tests! {
+    redis_cli_gets_its_replies needs "redis-cli";
+    redis_cli_comes_through_a_unix_socket needs "redis-cli";
+    redis_benchmark_finishes_one_by_one needs "redis-benchmark";
+    redis_benchmark_finishes_in_pipelines needs "redis-benchmark";
+    pipelines_and_inline_commands_are_answered_in_their_order;
+    commands_may_come_byte_by_byte;
+    a_value_may_be_larger_than_what_is_read_ahead;
+    what_is_no_command_is_told_so_and_closed;
+    quit_and_the_end_of_a_stream_are_answered;
+    replies_that_are_not_read_stop_their_client_and_nobody_else;
+    clients_share_one_store;
+}
 
 /// Nothing was cut, nothing is left, and no callback failed.
 fn end(example: Example) {
@@ -126,9 +135,8 @@ const DIALOGUE: &[(&str, &str)] = &[
     ("DBSIZE", "(integer) 0"),
 ];
 
-#[test]
 fn redis_cli_gets_its_replies() {
-    let Some(cli) = tool("redis-cli") else { return };
+    let cli = Tool("redis-cli");
     let example = resp(1);
     let (typed, shown): (Vec<_>, Vec<_>) = DIALOGUE.iter().copied().unzip();
     let script = typed.join("\n") + "\n";
@@ -146,9 +154,8 @@ fn redis_cli_gets_its_replies() {
     end(example);
 }
 
-#[test]
 fn redis_cli_comes_through_a_unix_socket() {
-    let Some(cli) = tool("redis-cli") else { return };
+    let cli = Tool("redis-cli");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("socket");
     let path = path.to_str().expect("a plain path");
@@ -183,7 +190,7 @@ const TESTS: [&str; 20] = [
 ];
 
 fn benchmark(pollers: usize, args: &[&str]) {
-    let Some(benchmark) = tool("redis-benchmark") else { return };
+    let benchmark = Tool("redis-benchmark");
     let example = resp(pollers);
     let report = benchmark.text(&[&["-p", port(&example), "-q", "-n", "2000"], args].concat(), b"");
     println!("{report}");
@@ -199,17 +206,14 @@ fn benchmark(pollers: usize, args: &[&str]) {
     end(example);
 }
 
-#[test]
 fn redis_benchmark_finishes_one_by_one() {
     benchmark(1, &["-P", "1"]);
 }
 
-#[test]
 fn redis_benchmark_finishes_in_pipelines() {
     benchmark(2, &["-P", "16", "-r", "1000"]);
 }
 
-#[test]
 fn pipelines_and_inline_commands_are_answered_in_their_order() {
     let example = resp(1);
     let stream = connect(&example);
@@ -229,7 +233,6 @@ fn pipelines_and_inline_commands_are_answered_in_their_order() {
     end(example);
 }
 
-#[test]
 fn commands_may_come_byte_by_byte() {
     let example = resp(1);
     let mut stream = connect(&example);
@@ -245,7 +248,6 @@ fn commands_may_come_byte_by_byte() {
     end(example);
 }
 
-#[test]
 fn a_value_may_be_larger_than_what_is_read_ahead() {
     let example = resp(1);
     let stream = connect(&example);
@@ -260,7 +262,6 @@ fn a_value_may_be_larger_than_what_is_read_ahead() {
     end(example);
 }
 
-#[test]
 fn what_is_no_command_is_told_so_and_closed() {
     let example = resp(1);
     let long = vec![b'a'; 70_000];
@@ -286,7 +287,6 @@ fn what_is_no_command_is_told_so_and_closed() {
     end(example);
 }
 
-#[test]
 fn quit_and_the_end_of_a_stream_are_answered() {
     let example = resp(1);
     let mut stream = connect(&example);
@@ -300,7 +300,6 @@ fn quit_and_the_end_of_a_stream_are_answered() {
     end(example);
 }
 
-#[test]
 fn replies_that_are_not_read_stop_their_client_and_nobody_else() {
     let example = resp(1);
     let mut stream = connect(&example);
@@ -330,7 +329,6 @@ fn replies_that_are_not_read_stop_their_client_and_nobody_else() {
     end(example);
 }
 
-#[test]
 fn clients_share_one_store() {
     const EACH: usize = 500;
     let example = resp(2);

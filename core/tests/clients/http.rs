@@ -1,18 +1,28 @@
 //! The example `http` as its clients see it: curl, wrk, and raw sockets for what they would not send.
 
-#![cfg(all(feature = "net", not(any(loom, shuttle))))]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "nothing here is explored")]
-
-mod common;
-
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use common::example::{ANY, Example};
-use common::tool::tool;
-use common::{LONG, pattern};
+use crate::common::example::{ANY, Example};
+use crate::common::tool::Tool;
+use crate::common::{LONG, pattern};
+
+tests! {
+    curl_gets_heads_and_keeps_its_connection needs "curl";
+    curl_gets_its_bodies_back needs "curl";
+    curl_comes_through_a_unix_socket needs "curl";
+    wrk_sees_no_error needs "wrk";
+    pipelined_requests_are_answered_in_their_order;
+    requests_may_come_byte_by_byte;
+    bad_requests_are_told_so_and_closed;
+    a_chunk_that_goes_wrong_ends_its_answer;
+    a_client_that_stops_sending_is_answered;
+    connections_stay_and_end_as_their_clients_ask;
+    a_client_waits_for_100_before_its_body;
+    an_echo_that_is_not_read_stops_its_sender_and_nobody_else;
+}
 
 /// Nothing was cut, nothing is left, and no callback failed.
 fn end(example: Example) {
@@ -85,14 +95,13 @@ fn line(reader: &mut impl BufRead) -> String {
 fn last_words(example: &Example, request: &[u8]) -> String {
     let mut stream = connect(example);
     stream.write_all(request).expect("a request");
-    String::from_utf8(common::to_end(&mut stream)).expect("text")
+    String::from_utf8(crate::common::to_end(&mut stream)).expect("text")
 }
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 6\r\n\r\nhello\n";
 
-#[test]
 fn curl_gets_heads_and_keeps_its_connection() {
-    let Some(curl) = tool("curl") else { return };
+    let curl = Tool("curl");
     let example = http();
     let (root, unknown) = (format!("http://{}/", example.address), format!("http://{}/unknown", example.address));
     assert_eq!(curl.text(&["-sSi", &root], b""), HELLO);
@@ -109,9 +118,8 @@ fn curl_gets_heads_and_keeps_its_connection() {
     end(example);
 }
 
-#[test]
 fn curl_gets_its_bodies_back() {
-    let Some(curl) = tool("curl") else { return };
+    let curl = Tool("curl");
     let example = http();
     let url = format!("http://{}/echo", example.address);
     let large = pattern(3 << 20, 3);
@@ -127,9 +135,8 @@ fn curl_gets_its_bodies_back() {
     end(example);
 }
 
-#[test]
 fn curl_comes_through_a_unix_socket() {
-    let Some(curl) = tool("curl") else { return };
+    let curl = Tool("curl");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("socket");
     let path = path.to_str().expect("a plain path");
@@ -138,9 +145,8 @@ fn curl_comes_through_a_unix_socket() {
     end(example);
 }
 
-#[test]
 fn wrk_sees_no_error() {
-    let Some(wrk) = tool("wrk") else { return };
+    let wrk = Tool("wrk");
     let example = http();
     let report = wrk.text(&["-t1", "-c32", "-d1", &format!("http://{}/", example.address)], b"");
     println!("{report}");
@@ -150,7 +156,6 @@ fn wrk_sees_no_error() {
     end(example);
 }
 
-#[test]
 fn pipelined_requests_are_answered_in_their_order() {
     let example = http();
     let stream = connect(&example);
@@ -188,7 +193,6 @@ fn pipelined_requests_are_answered_in_their_order() {
     end(example);
 }
 
-#[test]
 fn requests_may_come_byte_by_byte() {
     let example = http();
     let mut stream = connect(&example);
@@ -210,7 +214,6 @@ fn requests_may_come_byte_by_byte() {
     end(example);
 }
 
-#[test]
 fn bad_requests_are_told_so_and_closed() {
     let example = http();
     let longest = "a".repeat(20_000);
@@ -247,7 +250,6 @@ fn bad_requests_are_told_so_and_closed() {
     end(example);
 }
 
-#[test]
 fn a_chunk_that_goes_wrong_ends_its_answer() {
     let example = http();
     let words = last_words(
@@ -258,26 +260,24 @@ fn a_chunk_that_goes_wrong_ends_its_answer() {
     end(example);
 }
 
-#[test]
 fn a_client_that_stops_sending_is_answered() {
     let example = http();
     for (request, status) in [("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200), ("GET / HTTP/1.1\r\nHo", 400)] {
         let mut stream = connect(&example);
         stream.write_all(request.as_bytes()).expect("a request");
         stream.shutdown(Shutdown::Write).expect("half a close");
-        let words = String::from_utf8(common::to_end(&mut stream)).expect("text");
+        let words = String::from_utf8(crate::common::to_end(&mut stream)).expect("text");
         assert!(words.starts_with(&format!("HTTP/1.1 {status} ")), "{words}");
     }
     // One that says nothing hears nothing.
     let mut stream = connect(&example);
     stream.write_all(b"\r\n").expect("a blank line");
     stream.shutdown(Shutdown::Write).expect("half a close");
-    assert_eq!(common::to_end(&mut stream), b"");
+    assert_eq!(crate::common::to_end(&mut stream), b"");
     drop(stream);
     end(example);
 }
 
-#[test]
 fn connections_stay_and_end_as_their_clients_ask() {
     let example = http();
     let stays = [
@@ -309,7 +309,6 @@ fn connections_stay_and_end_as_their_clients_ask() {
     end(example);
 }
 
-#[test]
 fn a_client_waits_for_100_before_its_body() {
     let example = http();
     let mut stream = connect(&example);
@@ -323,7 +322,6 @@ fn a_client_waits_for_100_before_its_body() {
     end(example);
 }
 
-#[test]
 fn an_echo_that_is_not_read_stops_its_sender_and_nobody_else() {
     const BODY: usize = 256 << 20;
     let example = http();

@@ -1,16 +1,29 @@
-//! The exported site: whole, valid, small, and played to its ends in a browser.
-//!
-//! Skipped with a printed line: what needs `tidy` or Chromium, where that is not installed.
-#![cfg(shuttle)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "not explored by a checker")]
+//! The pages: whole, valid, small, and played to their ends in a browser.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use pollproof_models::children::Children;
 use pollproof_models::export;
 use pollproof_models::race::{Checkers, Race};
 use pollproof_models::races::RACES;
+
+use crate::needs::{Case, found};
+
+pub fn all() -> Vec<Case> {
+    vec![
+        Case { name: "the_site_is_small_and_whole", needs: &[], test: the_site_is_small_and_whole },
+        Case { name: "the_site_is_valid", needs: &["tidy"], test: the_site_is_valid },
+        Case { name: "a_browser_plays_a_race", needs: &[CHROMIUM], test: a_browser_plays_a_race },
+    ]
+}
+
+/// Its names.
+const CHROMIUM: &str = "chromium|chromium-browser|google-chrome";
+
+/// The site that two tests look at.
+static SITE: LazyLock<(PathBuf, u64)> = LazyLock::new(|| exported("site", by_order));
 
 /// The site of the races that this build can show all of, in a folder of its own.
 fn exported(name: &str, chosen: impl Fn(&&Race) -> bool) -> (PathBuf, u64) {
@@ -33,16 +46,10 @@ fn pages(folder: &Path) -> Vec<PathBuf> {
     pages
 }
 
-/// The first of `names` that can be run.
-fn installed(names: &[&'static str]) -> Option<&'static str> {
-    names.iter().copied().find(|name| Command::new(name).arg("--version").output().is_ok_and(|it| it.status.success()))
-}
-
-#[test]
-fn the_site_is_small_whole_and_valid() {
-    let (folder, bytes) = exported("site", by_order);
-    let pages = pages(&folder);
-    assert!(bytes < 3_000_000, "{bytes} bytes");
+fn the_site_is_small_and_whole() {
+    let (folder, bytes) = &*SITE;
+    let pages = pages(folder);
+    assert!(*bytes < 3_000_000, "{bytes} bytes");
     for page in &pages {
         let text = std::fs::read_to_string(page).expect("a page");
         assert!(text.len() < 150_000, "{}: {} bytes", page.display(), text.len());
@@ -53,12 +60,11 @@ fn the_site_is_small_whole_and_valid() {
             assert!(link.starts_with("https://") || folder.join(link).is_file(), "{}: {link}", page.display());
         }
     }
-    let Some(tidy) = installed(&["tidy"]) else {
-        println!("skipped: tidy is not installed, so the pages were not validated");
-        return;
-    };
-    for page in &pages {
-        let said = Command::new(tidy).args(["-errors", "-quiet", "-utf8"]).arg(page).output().expect("tidy");
+}
+
+fn the_site_is_valid() {
+    for page in &pages(&SITE.0) {
+        let said = Command::new("tidy").args(["-errors", "-quiet", "-utf8"]).arg(page).output().expect("tidy");
         let errors = String::from_utf8_lossy(&said.stderr);
         assert!(said.status.success(), "{}:\n{errors}", page.display());
     }
@@ -97,12 +103,9 @@ fn played(browser: &str, folder: &Path, race: &str, variant: &str, hints: bool) 
     dom[from..to].to_owned()
 }
 
-#[test]
-fn a_browser_plays_a_race_to_its_bug_and_the_repaired_one_to_its_end() {
-    let Some(browser) = installed(&["chromium", "chromium-browser", "google-chrome"]) else {
-        println!("skipped: no Chromium is installed, so no page was played");
-        return;
-    };
+/// The one as published to its bug, and the repaired one to its end.
+fn a_browser_plays_a_race() {
+    let browser = found(CHROMIUM).expect("a Chromium");
     let (folder, _) = exported("played", |race| race.id == "W1");
     let broken = played(browser, &folder, "lost-disconnect", "published", true);
     assert!(broken.contains("data-verdict=\"violates H1\""), "{broken}");
