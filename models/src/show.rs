@@ -24,6 +24,17 @@ pub fn table(header: &[&str], numbers: std::ops::Range<usize>) -> Table {
     table
 }
 
+/// A spinner with what goes on and for how long, on a terminal; nothing elsewhere.
+pub fn spinner(what: &str) -> ProgressBar {
+    let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:16} {elapsed:>4} {wide_msg}") {
+        spinner.set_style(style);
+    }
+    spinner.set_prefix(what.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
+}
+
 /// A progress bar on a terminal; nothing elsewhere.
 pub fn bar(length: usize) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(length as u64), ProgressDrawTarget::stderr());

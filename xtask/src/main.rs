@@ -13,8 +13,10 @@ mod cargo_mutants;
 mod choose;
 mod deep;
 mod inventory;
+mod log;
 mod miri;
 mod mutate;
+mod runner;
 mod sanitize;
 mod sim;
 mod steps;
@@ -45,6 +47,18 @@ enum Command {
         /// Lists the steps and what they check.
         #[arg(long)]
         list: bool,
+        /// Shows all that the steps print, and not only how each ended.
+        #[arg(long, short)]
+        verbose: bool,
+        /// Fails if a step was skipped, or a test ignored, for example because a tool is not installed.
+        #[arg(long)]
+        no_skips: bool,
+    },
+    /// One step in this process, as `test` runs it.
+    #[command(hide = true)]
+    Step {
+        /// Which one.
+        name: String,
     },
     /// The tables in VERIFICATION.md, and the committed files behind them.
     Verify(Verify),
@@ -129,10 +143,16 @@ struct Verify {
 fn main() -> ExitCode {
     let good = match Arguments::parse().command {
         Command::Test { list: true, .. } => {
-            steps::list();
+            runner::list();
             Ok(true)
         }
-        Command::Test { only, skip, .. } => steps::run(&only, &skip),
+        Command::Test { only, skip, verbose, no_skips, .. } => {
+            runner::run(&runner::Options { only, skip, verbose, no_skips })
+        }
+        Command::Step { name } => match runner::one(&name) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Verify(verify) if verify.choose => choose::run(&verify.names, verify.seconds),
         Command::Verify(verify) if verify.deep => {
             deep::run(&verify.names, Duration::from_secs_f64(60.0 * verify.minutes), verify.total_minutes)

@@ -1,16 +1,14 @@
-//! `cargo xtask test`: what CI runs, step by step.
+//! The steps of `cargo xtask test`: what CI runs.
 //!
-//! Each step says what it is, runs to its end whatever the others did, and has one row in the summary. A step
-//! that needs a tool which this machine lacks names it and counts as skipped.
+//! Each step says what it is, runs to its end whatever the others did, and has one row in the summary; see `runner`. A
+//! step that needs a tool which this machine lacks names it and counts as skipped.
 
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use loom_tests::driver::{cargo, plain_cargo};
 use loom_tests::plan::Build;
 use loom_tests::record::root;
-use pollproof_models::show::table;
 
 use crate::sanitize::{ADDRESS, THREAD};
 use crate::{inventory, miri, mutate, sanitize, sim, tables};
@@ -23,13 +21,18 @@ pub enum Ended {
     Skipped(String),
 }
 
-struct Step {
-    name: &'static str,
-    what: &'static str,
-    run: fn() -> anyhow::Result<Ended>,
+/// A step.
+pub struct Step {
+    /// Its name, as `--only` takes it.
+    pub name: &'static str,
+    /// What is so if it passes.
+    pub what: &'static str,
+    /// Carries it out; what it prints goes to its log.
+    pub run: fn() -> anyhow::Result<Ended>,
 }
 
-const STEPS: &[Step] = &[
+/// All steps, in their order.
+pub const STEPS: &[Step] = &[
     Step { name: "fmt", what: "the source is formatted", run: fmt },
     Step { name: "clippy", what: "clippy finds nothing, std build", run: || clippy(Build::Std) },
     Step { name: "clippy-loom", what: "clippy finds nothing, loom build", run: || clippy(Build::Loom) },
@@ -54,50 +57,6 @@ const STEPS: &[Step] = &[
         run: verification,
     },
 ];
-
-/// Prints the steps.
-pub fn list() {
-    for step in STEPS {
-        println!("{:<16}{}", step.name, step.what);
-    }
-}
-
-/// Runs the steps in `only` (all if empty) that are not in `skip`. Returns whether none failed.
-pub fn run(only: &[String], skip: &[String]) -> anyhow::Result<bool> {
-    for name in only.iter().chain(skip) {
-        ensure!(STEPS.iter().any(|step| step.name == name), "there is no step `{name}`; see --list");
-    }
-    let wanted = |step: &&Step| {
-        (only.is_empty() || only.iter().any(|name| name == step.name)) && !skip.iter().any(|name| name == step.name)
-    };
-    let mut summary = table(&["step", "result", "time", ""], 2..3);
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for step in STEPS.iter().filter(wanted) {
-        println!("\n==== {}: {}", step.name, step.what);
-        let started = Instant::now();
-        let (word, remark) = match (step.run)() {
-            Ok(Ended::Passed) => {
-                passed += 1;
-                ("passed", String::new())
-            }
-            Ok(Ended::Skipped(why)) => {
-                skipped += 1;
-                println!("skipped: {why}");
-                ("skipped", why)
-            }
-            Err(error) => {
-                failed += 1;
-                println!("failed: {error:#}");
-                ("FAILED", format!("{error:#}"))
-            }
-        };
-        let time = format!("{:.1} s", started.elapsed().as_secs_f64());
-        println!("==== {}: {word} in {time}", step.name);
-        summary.add_row([step.name, word, &time, remark.lines().next().unwrap_or_default()]);
-    }
-    println!("\n{summary}\n{passed} passed, {failed} failed, {skipped} skipped");
-    Ok(failed == 0)
-}
 
 /// Runs a command to its end, its output going where ours goes.
 fn succeed(command: &mut Command) -> anyhow::Result<Ended> {

@@ -1,5 +1,7 @@
 //! The workspace's sources, as the tests here read them.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::path::{Path, PathBuf};
 
 /// The workspace's folder.
