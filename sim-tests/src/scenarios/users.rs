@@ -14,6 +14,10 @@ use pollproof::{Connection, Dialer, Error, Io, Pool, Server};
 use super::Scenario;
 use crate::stage::{ADDRESS, Acts, LONG, REMOTE, Stage, Step, at, end, point, run, thread, until};
 
+fn roomy() -> Faults {
+    Faults { room: 1024, calls: 600, ..Faults::default() }
+}
+
 fn tight() -> Faults {
     Faults { room: 4, calls: 600, ..Faults::default() }
 }
@@ -55,6 +59,14 @@ pub(super) const ALL: &[Scenario] = &[
         drops_at_the_end,
     )
     .faults(tight),
+    Scenario::new(
+        "lent-bytes-that-are-sent",
+        &["U1", "U4", "O2"],
+        "Lent bytes that the consumer has sent from the queue are dropped when it holds nothing: their drop may send, and panic.",
+        &["sent from the queue", "socket full"],
+        lent_bytes_that_are_sent,
+    )
+    .faults(roomy),
     Scenario::new(
         "shutdown-inside-callbacks",
         &["U6", "G1"],
@@ -181,7 +193,7 @@ struct Page(Connection, #[allow(dead_code, reason = "its drop counts")] Counted)
 
 impl AsRef<[u8]> for Page {
     fn as_ref(&self) -> &[u8] {
-        &[7; 4096]
+        &[7; 8192]
     }
 }
 
@@ -243,6 +255,29 @@ fn drops_at_the_end(_: &Stage) {
     assert_eq!(heard.len(), 1, "a panic is reported once");
     count("a drop panicked");
     drop(conn);
+}
+
+fn lent_bytes_that_are_sent(_: &Stage) {
+    let dropped: Arc<AtomicUsize> = Arc::default();
+    let dialer = dialer();
+    let remote = Remote::listen(at(REMOTE), 1);
+    let conn = dialer.connect(REMOTE, LONG).expect("it listens");
+    let peer = remote.accept();
+    let lends = dropped.clone();
+    conn.set_on_request(move |io: &mut Io<'_>| {
+        io.consume(usize::MAX);
+        let page = Page(io.connection().clone(), Counted(lends.clone()));
+        io.writer().append(Bytes::from_owner(page));
+    });
+    peer.send(b"x").expect("it is open");
+    assert!(peer.receive_exactly(8192).0.iter().all(|byte| *byte == 7));
+    // Ordering: Relaxed: one thread of the machine.
+    until(|| dropped.load(Ordering::Relaxed) == 1);
+    count("sent from the queue");
+    until(|| !conn.is_active());
+    drop((peer, conn));
+    let ended = dialer.shutdown(LONG).expect("not inside a callback");
+    assert_eq!((ended.cut, ended.left, dialer.stats().panics), (0, 0, 1), "its connection is over, and nothing else");
 }
 
 fn shutdown_inside_callbacks(stage: &Stage) {
