@@ -62,33 +62,55 @@ pub struct Explored {
     pub failure: Option<String>,
 }
 
+/// What bounds an execution.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// More steps than that are a livelock.
+    pub steps: usize,
+    /// A thread that gives way in the middle of a panic fails the execution: nothing that may panic does anything then.
+    pub stops_at_unwinding: bool,
+}
+
 /// Runs so many schedules of `scenario`.
-pub fn explore(scenario: &'static Scenario, by: By, seed: u64, schedules: usize) -> Explored {
+pub fn explore(scenario: &'static Scenario, by: By, seed: u64, count: usize) -> Explored {
+    let limits = Limits { steps: STEPS, stops_at_unwinding: true };
+    schedules(by, seed, count, limits, move || execute(scenario), || ()).0
+}
+
+/// Runs so many schedules of `execution` on a thread of the machine, and calls `after` there.
+pub fn schedules<T: Default + Send + 'static>(
+    by: By,
+    seed: u64,
+    count: usize,
+    limits: Limits,
+    execution: impl Fn() + Send + Sync + 'static,
+    after: impl FnOnce() -> T + Send + 'static,
+) -> (Explored, T) {
     let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(move || {
         let ran = std::sync::Arc::new(AtomicU64::new(0));
         let runs = ran.clone();
         let execution = move || {
             // Ordering: Relaxed: one thread of the machine.
             runs.fetch_add(1, Ordering::Relaxed);
-            execute(scenario);
+            PANIC.take();
+            execution();
         };
         let _ = sim::take_counts();
         let result = catch_unwind(AssertUnwindSafe(|| match by {
-            By::Pct => run(PctScheduler::new_from_seed(seed, DEPTH, schedules), execution),
-            By::Random => run(RandomScheduler::new_from_seed(seed, schedules), execution),
-            By::Urw => run(UrwRandomScheduler::new_from_seed(seed, schedules), execution),
+            By::Pct => run(PctScheduler::new_from_seed(seed, DEPTH, count), limits, execution),
+            By::Random => run(RandomScheduler::new_from_seed(seed, count), limits, execution),
+            By::Urw => run(UrwRandomScheduler::new_from_seed(seed, count), limits, execution),
         }));
         let failure = result.err().map(|payload| {
             // What shuttle says of a thread that panicked is not what that said.
             PANIC.take().unwrap_or_else(|| message(&*payload))
         });
         // Ordering: Relaxed, as above.
-        Explored { schedules: ran.load(Ordering::Relaxed), counts: sim::take_counts(), failure }
+        (Explored { schedules: ran.load(Ordering::Relaxed), counts: sim::take_counts(), failure }, after())
     });
-    thread.expect("a thread").join().unwrap_or_else(|_| Explored {
-        schedules: 0,
-        counts: BTreeMap::new(),
-        failure: Some("the checker itself panicked".to_owned()),
+    thread.expect("a thread").join().unwrap_or_else(|_| {
+        let failure = Some("the checker itself panicked".to_owned());
+        (Explored { schedules: 0, counts: BTreeMap::new(), failure }, T::default())
     })
 }
 
@@ -115,18 +137,17 @@ fn message(payload: &dyn Any) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
 
-fn run(scheduler: impl Scheduler + 'static, execution: impl Fn() + Send + Sync + 'static) {
+fn run(scheduler: impl Scheduler + 'static, limits: Limits, execution: impl Fn() + Send + Sync + 'static) {
     let mut config = Config::new();
     config.stack_size = 0x8_0000;
     config.silence_warnings = true;
     config.failure_persistence = FailurePersistence::None;
-    config.max_steps = MaxSteps::FailAfter(STEPS);
-    config.ungraceful_shutdown_config.immediately_return_on_panic = true;
+    config.max_steps = MaxSteps::FailAfter(limits.steps);
+    config.ungraceful_shutdown_config.immediately_return_on_panic = limits.stops_at_unwinding;
     Runner::new(Timed { inner: scheduler, seen: false }, config).run(execution);
 }
 
 fn execute(scenario: &'static Scenario) {
-    PANIC.take();
     Clock::begin(scenario.races, IDLE);
     sim::begin((scenario.faults)());
     let clock = shuttle::thread::spawn(Clock::run);

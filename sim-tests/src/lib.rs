@@ -16,6 +16,8 @@
 #[cfg(sim)]
 pub mod explore;
 #[cfg(sim)]
+pub mod hostile;
+#[cfg(sim)]
 pub mod races;
 #[cfg(sim)]
 pub mod scenarios;

@@ -294,7 +294,7 @@ impl Stage {
 }
 
 /// Which rule the callbacks of one connection break.
-fn broken_rule(steps: &[Step]) -> Option<&'static str> {
+pub fn broken_rule(steps: &[Step]) -> Option<&'static str> {
     use Step::*;
     let times = |step| steps.iter().filter(|done| **done == step).count();
     if steps.first() != Some(&Prepare) || [Prepare, Connect, Disconnect].iter().any(|step| times(*step) > 1) {

@@ -1,0 +1,162 @@
+//! Many schedules of a program, and a smaller program that fails in the same way.
+
+use std::sync::Arc;
+
+use super::program::{Op, PeerAct, Program, Runs};
+use super::run::execute;
+use super::world::{self, Executed};
+use crate::explore::{By, Limits, schedules};
+
+/// More steps than that are a livelock.
+const STEPS: usize = 400_000;
+
+/// How a program is explored.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Of the schedules.
+    pub seed: u64,
+    /// For each scheduler.
+    pub schedules: usize,
+    /// What a violation begins with that is none.
+    pub forgiven: Vec<String>,
+}
+
+/// How a program failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// By which scheduler.
+    pub by: By,
+    /// In which of its schedules, from 1.
+    pub schedule: u64,
+    /// What was wrong.
+    pub what: String,
+    /// What happened before.
+    pub timeline: String,
+}
+
+impl Failure {
+    /// What failures of one kind have in common: the message without its numbers.
+    pub fn kind(&self) -> String {
+        let text = self.what.split(": connection ").next().unwrap_or_default();
+        let text: String = text.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+        text.chars().take(120).collect()
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Explored {
+    /// Schedules that ran.
+    pub schedules: u64,
+    /// What was executed.
+    pub executed: Executed,
+    /// If it failed.
+    pub failure: Option<Failure>,
+}
+
+/// Runs schedules of `program` by each scheduler, until one fails.
+pub fn explore(program: &Program, plan: &Plan) -> Explored {
+    let mut all = Explored { schedules: 0, executed: Executed::new(), failure: None };
+    for by in By::ALL {
+        let (shared, forgiven) = (Arc::new(program.clone()), plan.forgiven.clone());
+        let limits = Limits { steps: STEPS, stops_at_unwinding: false };
+        let after = || (world::take_executed(), world::violation(), world::timeline());
+        let execution = move || execute(&shared, &forgiven);
+        let (ran, (executed, violation, timeline)) = schedules(by, plan.seed, plan.schedules, limits, execution, after);
+        all.schedules += ran.schedules;
+        for (cell, count) in executed {
+            *all.executed.entry(cell).or_default() += count;
+        }
+        if let Some(failure) = ran.failure {
+            let what = violation.unwrap_or(failure);
+            all.failure = Some(Failure { by, schedule: ran.schedules, what, timeline });
+            return all;
+        }
+    }
+    all
+}
+
+/// A smallest program that fails as `program` does, and how it fails.
+pub fn shrink(program: Program, failure: Failure, plan: &Plan) -> (Program, Failure) {
+    let (mut program, mut failure) = (program, failure);
+    let kind = failure.kind();
+    // A smaller program has other schedules: a few more of them.
+    let plan = Plan { schedules: plan.schedules.max(4) * 4, ..plan.clone() };
+    'again: loop {
+        for smaller in smaller(&program) {
+            if let Some(found) = explore(&smaller, &plan).failure.filter(|found| found.kind() == kind) {
+                (program, failure) = (smaller, found);
+                continue 'again;
+            }
+        }
+        return (program, failure);
+    }
+}
+
+/// Each list with one item less.
+fn fewer<T: Clone>(items: &[T]) -> impl Iterator<Item = Vec<T>> {
+    (0..items.len()).map(|index| {
+        let mut fewer = items.to_vec();
+        fewer.remove(index);
+        fewer
+    })
+}
+
+/// Programs that are one step smaller, the greatest steps first.
+fn smaller(program: &Program) -> Vec<Program> {
+    let mut all = Vec::new();
+    let mut push = |change: &dyn Fn(&mut Program)| {
+        let mut smaller = program.clone();
+        change(&mut smaller);
+        if smaller != *program {
+            all.push(smaller);
+        }
+    };
+    if program.hosts.len() > 1 {
+        for hosts in fewer(&program.hosts).filter(|hosts| hosts.iter().any(|host| host.listens)) {
+            push(&|smaller| smaller.hosts.clone_from(&hosts));
+        }
+    }
+    fewer(&program.foreign).for_each(|foreign| push(&|smaller| smaller.foreign.clone_from(&foreign)));
+    fewer(&program.peers).for_each(|peers| push(&|smaller| smaller.peers.clone_from(&peers)));
+    for index in 0..program.hosts.len() {
+        for acts in fewer(&program.hosts[index].acts) {
+            push(&|smaller| smaller.hosts[index].acts.clone_from(&acts));
+        }
+    }
+    push(&|smaller| smaller.remote = vec![PeerAct::Drain]);
+    push(&|smaller| (smaller.room, smaller.faults) = (64, false));
+    push(&|smaller| smaller.races = 0);
+    for index in 0..program.hosts.len() {
+        push(&|smaller| smaller.hosts[index].runs = Runs::Inline);
+        push(&|smaller| smaller.hosts[index].takeover = 0);
+        push(&|smaller| smaller.hosts[index].pollers = 1);
+        push(&|smaller| smaller.hosts[index].on_thread = false);
+        push(&|smaller| (smaller.hosts[index].budget, smaller.hosts[index].ahead) = (64, 64));
+        push(&|smaller| smaller.hosts[index].high = 64);
+        for (place, ops) in program.hosts[index].acts.iter().enumerate() {
+            for ops in fewer(&ops.1) {
+                push(&|smaller| smaller.hosts[index].acts[place].1.clone_from(&ops));
+            }
+            simpler(&ops.1).for_each(|ops| push(&|smaller| smaller.hosts[index].acts[place].1.clone_from(&ops)));
+        }
+    }
+    for (thread, ops) in program.foreign.iter().enumerate() {
+        fewer(ops).for_each(|ops| push(&|smaller| smaller.foreign[thread].clone_from(&ops)));
+    }
+    for (peer, acts) in program.peers.iter().enumerate() {
+        fewer(&acts.1).for_each(|acts| push(&|smaller| smaller.peers[peer].1.clone_from(&acts)));
+    }
+    all
+}
+
+/// The same operations, one of them on its own connection, or with no argument.
+fn simpler(ops: &[Op]) -> impl Iterator<Item = Vec<Op>> {
+    ops.iter().enumerate().flat_map(|(index, op)| {
+        [Op { on: None, ..*op }, Op { arg: 0, ..*op }].map(|op| {
+            let mut simpler = ops.to_vec();
+            simpler[index] = op;
+            simpler
+        })
+    })
+}

@@ -1,0 +1,252 @@
+//! One execution of a program: its servers, threads and peers, then the end of all of it, and what must hold then.
+
+use std::time::Duration;
+
+use pollproof::sim::{self, Faults, Peer, Remote};
+use pollproof::sync::simulated::{Builder as Threads, Clock};
+use pollproof::sync::thread::JoinHandle;
+use pollproof::{Dialer, Server};
+
+use super::ops::{Scene, perform_all};
+use super::program::{Host, Op, PeerAct, Place, Program, Runs};
+use super::user::{Running, User, hook};
+use super::world::{self, Handles};
+use crate::stage::{LONG, REMOTE, Step, at, broken_rule};
+
+/// How long a shutdown may take past its deadline: a second for callbacks that do not return, and a little more for two
+/// servers that shut each other down.
+pub const GRACE: Duration = Duration::from_millis(1_100);
+/// How long a program has until it is shut down.
+const TIME: Duration = Duration::from_secs(4);
+/// The deadline of the last shutdown.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Moves of the clock when nobody can go on.
+const IDLE: u32 = 4_000;
+/// System calls of the core.
+const CALLS: u64 = 6_000;
+
+/// Where server `index` listens.
+pub fn address(index: usize) -> String {
+    format!("10.0.0.{}:80", index + 1)
+}
+
+/// Runs it.
+///
+/// # Panics
+///
+/// If something does not hold.
+pub fn execute(program: &Program, forgiven: &[String]) {
+    Clock::begin(program.races.into(), IDLE);
+    let one_in = |n| if program.faults { n } else { 0 };
+    sim::begin(Faults {
+        calls: CALLS,
+        room: program.room.into(),
+        interrupt: one_in(20),
+        short_read: one_in(4),
+        short_write: one_in(4),
+        spurious: one_in(10),
+        ..Faults::default()
+    });
+    let clock = shuttle::thread::spawn(Clock::run);
+    world::begin(program, forgiven);
+    play(program);
+    Clock::end();
+    clock.join().expect("the clock does not fail");
+    let report = sim::end();
+    if let Some(broken) = report.broken.first() {
+        world::violate("kernel", broken);
+    }
+    if report.open > 0 {
+        world::violate("fds", format!("{} are left open", report.open));
+    }
+    check();
+    if let Some(violation) = world::violation() {
+        panic!("{violation}");
+    }
+}
+
+fn thread(name: String, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    Threads::new().name(name).spawn(body).expect("threads")
+}
+
+fn play(program: &Program) {
+    let mut threads = Vec::new();
+    let hosts: Vec<Handles> = (0..program.hosts.len()).map(|index| bind(index, &program.hosts[index])).collect();
+    world::with(|world| world.hosts.clone_from(&hosts));
+    for (host, handles) in program.hosts.iter().zip(&hosts) {
+        match handles.server.clone() {
+            // It polls on a thread of the program, which the name says.
+            Some(server) if host.on_thread => {
+                threads.push(thread("poller of the program".to_owned(), move || drop(server.run())));
+            }
+            Some(server) => drop(server.spawn()),
+            None => {}
+        }
+    }
+    let remote = Remote::listen(at(REMOTE), 2);
+    let acts = program.remote.clone();
+    let over = std::sync::Arc::new(std::sync::Mutex::new(false));
+    let is_over = over.clone();
+    let accepting = thread("remote".to_owned(), move || {
+        loop {
+            let peer = remote.accept();
+            if *is_over.lock().expect("it is not held across a step") {
+                return;
+            }
+            let acts = acts.clone();
+            drop(thread("remote peer".to_owned(), move || play_peer(peer, &acts)));
+        }
+    });
+    for (index, ops) in program.foreign.iter().enumerate() {
+        let ops = ops.clone();
+        let host = index % hosts.len();
+        threads.push(thread(format!("foreign {index}"), move || foreign(&ops, host)));
+    }
+    let mut peers = Vec::new();
+    for (to, acts) in program.peers.clone() {
+        let servers: Vec<usize> = (0..hosts.len()).filter(|index| program.hosts[*index].listens).collect();
+        let to = servers[usize::from(to) % servers.len()];
+        let body = move || {
+            if let Ok(peer) = Peer::connect(at(&address(to))) {
+                play_peer(peer, &acts);
+            }
+        };
+        peers.push(thread("peer".to_owned(), body));
+    }
+    let until = world::now() + TIME;
+    while world::now() < until && threads.iter().chain(&peers).any(|thread| !thread.is_finished()) {
+        world::nap(Duration::from_millis(100));
+    }
+    world::nap(Duration::from_secs(1));
+    at_rest();
+    world::event("the end");
+    for (index, handles) in hosts.iter().enumerate() {
+        shut(index, handles);
+    }
+    for thread in threads {
+        thread.join().expect("no panic of the program escapes");
+    }
+    drop(hosts);
+    world::clear();
+    world::stop();
+    *over.lock().expect("it is not held across a step") = true;
+    drop(Peer::connect(at(REMOTE)));
+    for thread in peers.into_iter().chain([accepting]) {
+        thread.join().expect("a peer does not panic");
+    }
+    // Threads of a pool end by themselves.
+    for _ in 0..100 {
+        if world::values().is_empty() {
+            break;
+        }
+        world::nap(Duration::from_millis(1));
+    }
+    world::clear();
+    let values = world::values();
+    if !values.is_empty() {
+        world::violate("kept", values.join(", "));
+    }
+}
+
+fn bind(index: usize, host: &Host) -> Handles {
+    let takeover = (host.takeover > 0).then(|| Duration::from_millis(host.takeover.into()));
+    let high = u64::from(host.high);
+    macro_rules! set {
+        ($builder:expr) => {{
+            let builder = $builder.takeover(takeover).max_threads(4).pollers(host.pollers.into());
+            let builder = builder.budget(host.budget.into()).read_ahead(host.ahead.into()).water_marks(high / 2, high);
+            let builder = builder.on_error(hook(index));
+            if host.runs == Runs::Inline { builder } else { builder.runner(Running::new(index, host.runs)) }
+        }};
+    }
+    if host.listens {
+        let server = set!(Server::builder()).handler(User::new(index)).bind(&address(index)).expect("nobody is there");
+        let dialer = Some(server.dialer());
+        Handles { server: Some(server), dialer }
+    } else {
+        Handles { server: None, dialer: Some(set!(Dialer::builder()).build().expect("threads")) }
+    }
+}
+
+fn foreign(ops: &[Op], host: usize) {
+    // Half of it while the peers come, and half when they are there.
+    for op in ops {
+        world::nap(Duration::from_millis(1));
+        perform_all(&[*op], &mut Scene::new(Place::Foreign, host, None, None));
+    }
+}
+
+fn play_peer(peer: Peer, acts: &[PeerAct]) {
+    for act in acts {
+        let goes_on = match act {
+            PeerAct::Send(count) => peer.send(&vec![b'0'; usize::from(*count)]).is_ok(),
+            PeerAct::Receive => peer.receive().is_ok_and(|bytes| !bytes.is_empty()),
+            PeerAct::Drain => {
+                peer.receive_all();
+                true
+            }
+            PeerAct::Nap(millis) => {
+                world::nap(Duration::from_millis((*millis).into()));
+                true
+            }
+            PeerAct::Finish => {
+                peer.finish();
+                true
+            }
+            PeerAct::Reset => return peer.reset(),
+            PeerAct::Vanish => return,
+        };
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+/// A second after the last thing that happened: whether everything that can go on has gone on.
+fn at_rest() {
+    let stuck = world::with(|world| {
+        let mut conns = Vec::new();
+        for (index, known) in world.known.iter().enumerate() {
+            if let (Some(conn), true, false) = (&known.conn, known.handled, known.apart) {
+                conns.push((index, conn.clone(), known.shown));
+            }
+        }
+        conns
+    });
+    for (index, conn, shown) in stuck {
+        let read = conn.bytes_read();
+        if conn.is_active() && conn.backlog() == 0 && read > shown {
+            world::violate("lost", format!("{read} bytes of connection {index} were read, and {shown} handled (N2)"));
+        }
+    }
+}
+
+fn shut(index: usize, handles: &Handles) {
+    let before = world::now();
+    let ended = match handles {
+        Handles { server: Some(server), .. } => server.shutdown(DEADLINE),
+        Handles { dialer: Some(dialer), .. } => dialer.shutdown(DEADLINE),
+        Handles { .. } => return,
+    };
+    let took = world::now() - before;
+    world::event(format!("shutdown of {index}: {ended:?} after {took:?}"));
+    if took > DEADLINE + GRACE {
+        world::violate("late", format!("the shutdown of {index} took {took:?}"));
+    }
+    match ended {
+        Ok(ended) if ended.left > 0 => world::violate("left", format!("{} of server {index}", ended.left)),
+        Ok(_) => {}
+        Err(error) => world::violate("shutdown", error),
+    }
+}
+
+/// Whether every connection went by the rules.
+fn check() {
+    let all: Vec<Vec<Step>> = world::with(|world| world.known.iter().map(|known| known.steps.clone()).collect());
+    for (index, steps) in all.iter().enumerate() {
+        if let Some(rule) = broken_rule(steps) {
+            world::violate("order", format!("{rule}: connection {index}: {steps:?}"));
+        }
+    }
+    let _ = LONG;
+}

@@ -1,0 +1,272 @@
+//! The user's side of the core: handlers, hooks, runners, and the values that users give away, each of which runs code
+//! of the program where the core calls or drops it.
+
+use std::fmt;
+use std::panic::resume_unwind;
+
+use pollproof::{BoxError, Connection, Detached, Error, Handler, Io, Pool, Runner, Task};
+
+use super::ops::{End, Scene, perform};
+use super::program::{Place, Runs};
+use super::world::{self, Frame, Kept};
+use crate::stage::Step;
+
+/// A value of the program's. It is dropped once, and then runs what the program has for that place.
+pub struct Value {
+    number: u64,
+    place: Place,
+    host: usize,
+    conn: Option<usize>,
+}
+
+impl Value {
+    /// One that will be dropped at `place`, of a server and a connection.
+    pub fn new(place: Place, host: usize, conn: Option<usize>) -> Self {
+        Self { number: world::made(place), place, host, conn }
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        world::dropped(self.number, self.place);
+        let end = {
+            let _inside = world::enter(Frame::Code(self.place), self.conn);
+            perform(&mut Scene::new(self.place, self.host, self.conn, None))
+        };
+        // A panic while another one unwinds would end the process: that is the program's fault, not the core's.
+        if end == End::Panic && !std::thread::panicking() {
+            resume_unwind(Box::new("a drop of the program"));
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.place.name())
+    }
+}
+
+/// An error of the program's.
+#[derive(Debug)]
+struct Failed(#[allow(dead_code, reason = "its drop does something")] Value);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a failure of the program")
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// Writes down that a callback is over, also when it panics.
+struct Over(usize, Step);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        world::step(self.0, self.1);
+    }
+}
+
+/// Does what the program has at a place where a connection's callback runs.
+fn act(place: Place, host: usize, conn: Option<usize>, io: Option<&mut Io<'_>>) -> Result<(), BoxError> {
+    let end = {
+        let _inside = world::enter(Frame::Code(place), conn);
+        perform(&mut Scene::new(place, host, conn, io))
+    };
+    match end {
+        End::Over => Ok(()),
+        End::Fail => Err(Box::new(Failed(Value::new(Place::DropError, host, conn)))),
+        End::Panic => resume_unwind(Box::new(Value::new(Place::DropPayload, host, conn))),
+    }
+}
+
+/// As [`act`], where nothing can fail.
+fn act_or_panic(place: Place, host: usize, conn: Option<usize>) {
+    // There is no operation that fails at such a place.
+    let _ = act(place, host, conn, None);
+}
+
+/// A handler of the program's.
+pub struct User {
+    host: usize,
+    _value: Value,
+}
+
+impl User {
+    /// That of `host`.
+    pub fn new(host: usize) -> Self {
+        Self { host, _value: Value::new(Place::DropHandler, host, None) }
+    }
+}
+
+/// What every connection gets: limits of waiting, and close callbacks that say when it is over.
+pub fn introduce(index: usize, conn: &Connection) {
+    let limit = Some(std::time::Duration::from_millis(5));
+    conn.set_read_timeout(limit);
+    conn.set_write_timeout(limit);
+    let closes = move |_: &Connection| {
+        world::step(index, Step::CloseNewer);
+        world::step(index, Step::CloseOlder);
+    };
+    if let Err(callback) = conn.on_close(closes) {
+        callback(conn);
+    }
+}
+
+impl Handler for User {
+    type Context = Value;
+    type State = Option<Value>;
+
+    fn on_prepare(&self, conn: &Connection) {
+        let index = world::know(self.host, conn, true);
+        world::step(index, Step::Prepare);
+        introduce(index, conn);
+        act_or_panic(Place::Prepare, self.host, Some(index));
+    }
+
+    fn on_connect(&self, state: &mut Option<Value>, io: &mut Io<'_>) -> Result<Value, BoxError> {
+        let index = world::know(self.host, io.connection(), true);
+        *state = Some(Value::new(Place::DropState, self.host, Some(index)));
+        world::step(index, Step::Connect);
+        let _over = Over(index, Step::Connected);
+        act(Place::Connect, self.host, Some(index), Some(io))?;
+        Ok(Value::new(Place::DropContext, self.host, Some(index)))
+    }
+
+    fn on_request(&self, _: &Value, _: &mut Option<Value>, io: &mut Io<'_>) -> Result<(), BoxError> {
+        request(Place::Request, self.host, io)
+    }
+
+    fn on_disconnect(&self, _: &Value, conn: &Connection) {
+        disconnect(Place::Disconnect, self.host, conn);
+    }
+}
+
+fn request(place: Place, host: usize, io: &mut Io<'_>) -> Result<(), BoxError> {
+    let index = world::know(host, io.connection(), true);
+    world::step(index, Step::Request);
+    let _over = Over(index, Step::Requested);
+    act(place, host, Some(index), Some(io))?;
+    let leaves = world::acts(host, place).iter().any(|op| op.what == super::table::What::Leave);
+    if !leaves {
+        world::took(Some(index), io.consume(usize::MAX));
+    }
+    let unread = io.data().len() as u64;
+    world::with(|world| world.known[index].shown = world.known[index].took + unread);
+    Ok(())
+}
+
+fn disconnect(place: Place, host: usize, conn: &Connection) {
+    let index = world::know(host, conn, true);
+    world::step(index, Step::Disconnect);
+    let _over = Over(index, Step::Disconnected);
+    act_or_panic(place, host, Some(index));
+}
+
+/// An OnRequest that is set later.
+pub fn late_request(host: usize, index: usize) -> impl FnMut(&mut Io<'_>) -> Result<(), BoxError> + Send + 'static {
+    let value = Value::new(Place::DropLate, host, Some(index));
+    move |io| {
+        let _ = &value;
+        request(Place::LateRequest, host, io)
+    }
+}
+
+/// An OnDisconnect that is set later.
+pub fn late_disconnect(host: usize, index: usize) -> impl Fn(&Connection) + Send + Sync + 'static {
+    let value = Value::new(Place::DropLate, host, Some(index));
+    move |conn| {
+        let _ = &value;
+        disconnect(Place::LateDisconnect, host, conn);
+    }
+}
+
+/// A close callback.
+pub fn close_callback(host: usize, index: usize) -> impl FnOnce(&Connection) + Send + 'static {
+    let value = Value::new(Place::DropClose, host, Some(index));
+    move |_| {
+        let _own = value;
+        act_or_panic(Place::Close, host, Some(index));
+    }
+}
+
+/// A detach callback, which keeps what it gets or drops it.
+pub fn detach_callback(host: usize, index: usize, keeps: bool) -> impl FnOnce(Detached) + Send + 'static {
+    let value = Value::new(Place::DropDetach, host, Some(index));
+    move |detached| {
+        let _own = value;
+        if keeps {
+            world::keep(Kept::Detached(detached));
+        }
+        act_or_panic(Place::Detach, host, Some(index));
+    }
+}
+
+/// The hook for errors of `host`.
+pub fn hook(host: usize) -> impl Fn(&Error) + Send + Sync + 'static {
+    let value = Value::new(Place::DropHook, host, None);
+    move |error| {
+        let _ = &value;
+        world::event(format!("reported: {error}"));
+        act_or_panic(Place::Hook, host, None);
+    }
+}
+
+/// The owner of lent bytes.
+pub struct Lent(Vec<u8>, #[allow(dead_code, reason = "its drop does something")] Value);
+
+impl Lent {
+    /// So many of them.
+    pub fn new(size: usize, host: usize, conn: Option<usize>) -> Self {
+        Self(vec![b'l'; size], Value::new(Place::DropLent, host, conn))
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A runner of the program's.
+pub struct Running {
+    host: usize,
+    runs: Runs,
+    pool: Option<Pool>,
+    second: std::sync::Mutex<bool>,
+    _value: Value,
+}
+
+impl Running {
+    /// That of `host`.
+    pub fn new(host: usize, runs: Runs) -> Self {
+        let pool = (runs == Runs::Pool).then(|| Pool::new(1).expect("threads"));
+        Self { host, runs, pool, second: std::sync::Mutex::new(false), _value: Value::new(Place::DropRunner, host, None) }
+    }
+}
+
+impl Runner for Running {
+    fn run(&self, task: Task) {
+        let _inside = world::enter(Frame::Code(Place::Run), None);
+        let conn = world::find(self.host, task.connection().id());
+        let second = {
+            let mut second = self.second.lock().expect("it is not held across a step");
+            *second = !*second;
+            !*second
+        };
+        let end = perform(&mut Scene::new(Place::Run, self.host, conn, None));
+        if end == End::Panic {
+            drop(task);
+            resume_unwind(Box::new(Value::new(Place::DropPayload, self.host, conn)));
+        }
+        match self.runs {
+            Runs::Drops if second => drop(task),
+            Runs::Panics if second => resume_unwind(Box::new("a runner of the program")),
+            Runs::Thread => drop(pollproof::sync::thread::Builder::new().name("runner".to_owned()).spawn(|| task.run())),
+            _ => match &self.pool {
+                Some(pool) => pool.run(task),
+                None => task.run(),
+            },
+        }
+    }
+}

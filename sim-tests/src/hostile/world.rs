@@ -1,0 +1,381 @@
+//! What the code of a program shares: the connections that it knows, the handles that it keeps, what happened, and what
+//! went wrong.
+//!
+//! There is one world for each execution. All threads of an execution run on one thread of the machine, so the world is
+//! behind a `RefCell` that nobody holds across a step: what a caller takes out of it is dropped, and what it calls is
+//! called, after the cell is given back.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use pollproof::sync::simulated::{Condvar, Instant};
+use pollproof::{Connection, Detached, Dialer, Server};
+
+use super::program::{Op, Place, Program};
+use super::table::What;
+use crate::stage::Step;
+
+/// Operations in one execution; later ones are left out, so that programs that feed themselves end.
+const MOST: usize = 80;
+/// Dials in one execution.
+const DIALS: usize = 4;
+
+/// What kind of thread code runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum On {
+    /// A polling one.
+    Poller,
+    /// One of a pool or another runner.
+    Runner,
+    /// Any other one.
+    Foreign,
+}
+
+/// How often which operation was executed, where, and on which kind of thread.
+pub type Executed = BTreeMap<(What, Place, On), u64>;
+
+/// What a thread is inside of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Code of the program.
+    Code(Place),
+    /// A dial, when there were so many connections: its connection's callbacks belong to it.
+    Dial(usize),
+    /// It drops something of its own.
+    Own,
+    /// The drop of a value that the program itself dropped.
+    Passive,
+}
+
+/// A connection that the program knows.
+pub struct Known {
+    /// Which server it belongs to.
+    pub host: usize,
+    /// Its number there.
+    pub id: u64,
+    /// A handle, unless the program gave it up.
+    pub conn: Option<Connection>,
+    /// What its callbacks did.
+    pub steps: Vec<Step>,
+    /// Bytes that code consumed.
+    pub took: u64,
+    /// Bytes that an OnRequest has consumed or seen.
+    pub shown: u64,
+    /// It has an OnRequest.
+    pub handled: bool,
+    /// Its OnRequest waits for another connection, or it has been ended in some way.
+    pub apart: bool,
+}
+
+/// What the program keeps.
+pub enum Kept {
+    /// A handle of a connection.
+    Conn(#[allow(dead_code, reason = "it is kept")] Connection),
+    /// What a detach gave back.
+    Detached(#[allow(dead_code, reason = "it is kept")] Detached),
+    /// A handle of a server.
+    Server(#[allow(dead_code, reason = "it is kept")] Server),
+    /// A handle of a dialer.
+    Dialer(#[allow(dead_code, reason = "it is kept")] Dialer),
+}
+
+/// A server or dialer, as far as the program has it.
+#[derive(Clone, Default)]
+pub struct Handles {
+    /// If it is a server.
+    pub server: Option<Server>,
+    /// Its dialer, or itself.
+    pub dialer: Option<Dialer>,
+}
+
+/// Everything of one execution.
+#[derive(Default)]
+pub struct World {
+    /// The program.
+    pub program: Option<Program>,
+    /// Its connections, in the order in which they came.
+    pub known: Vec<Known>,
+    /// Its servers and dialers.
+    pub hosts: Vec<Handles>,
+    kept: Vec<Kept>,
+    frames: BTreeMap<usize, Vec<Frame>>,
+    /// Values that were made and not dropped.
+    values: BTreeMap<u64, Place>,
+    began: Option<Instant>,
+    made: u64,
+    done: usize,
+    dials: usize,
+    over: bool,
+    events: Vec<(Duration, usize, String, String)>,
+    violations: Vec<String>,
+    forgiven: Vec<String>,
+    executed: Executed,
+}
+
+std::thread_local! {
+    static WORLD: RefCell<World> = RefCell::default();
+}
+
+/// The world; not across a step.
+pub fn with<R>(look: impl FnOnce(&mut World) -> R) -> R {
+    WORLD.with_borrow_mut(look)
+}
+
+/// A world without anything, for a program. `forgiven`: violations that begin so are none.
+pub fn begin(program: &Program, forgiven: &[String]) {
+    let executed = with(|world| std::mem::take(&mut world.executed));
+    let (program, began) = (Some(program.clone()), Some(Instant::now()));
+    let new = World { program, began, executed, forgiven: forgiven.to_vec(), ..World::default() };
+    // What a failed execution left is not dropped: its threads are gone, and what it was in the middle of is not known.
+    std::mem::forget(with(|world| std::mem::replace(world, new)));
+}
+
+/// What was executed since this was asked last.
+pub fn take_executed() -> Executed {
+    with(|world| std::mem::take(&mut world.executed))
+}
+
+/// What went wrong, first of all.
+pub fn violation() -> Option<String> {
+    with(|world| world.violations.first().cloned())
+}
+
+/// What happened, one line for each event.
+pub fn timeline() -> String {
+    with(|world| {
+        let mut text = String::new();
+        for (at, thread, name, what) in &world.events {
+            let _ = writeln!(text, "{:>8.1} ms  {thread:>2} {name:<14} {what}", at.as_secs_f64() * 1e3);
+        }
+        text
+    })
+}
+
+/// The time since the execution began.
+pub fn now() -> Duration {
+    let now = Instant::now();
+    with(|world| now.saturating_duration_since(*world.began.get_or_insert(now)))
+}
+
+/// The calling thread's number.
+fn me() -> usize {
+    shuttle::current::me().into()
+}
+
+fn name() -> String {
+    let name = shuttle::current::get_name_for_task(shuttle::current::me());
+    name.map_or_else(|| "main".to_owned(), String::from)
+}
+
+/// What kind of thread this is.
+pub fn on() -> On {
+    let name = name();
+    if name.starts_with("poller") || name.starts_with("spare") || name.starts_with("watchdog") {
+        On::Poller
+    } else if name.starts_with("handler") || name.starts_with("runner") {
+        On::Runner
+    } else {
+        On::Foreign
+    }
+}
+
+/// Writes down what happens.
+pub fn event(what: impl Into<String>) {
+    let (at, me, name, what) = (now(), me(), name(), what.into());
+    with(|world| world.events.push((at, me, name, what)));
+}
+
+/// Something is against the rules.
+pub fn violate(rule: &str, what: impl std::fmt::Display) {
+    let text = format!("{rule}: {what}");
+    if with(|world| world.forgiven.iter().any(|forgiven| text.starts_with(forgiven))) {
+        return;
+    }
+    event(format!("VIOLATION {text}"));
+    with(|world| world.violations.push(text));
+}
+
+/// Waits for so long, or lets others go on if that is nothing.
+pub fn nap(time: Duration) {
+    if time.is_zero() {
+        return shuttle::thread::yield_now();
+    }
+    let (lock, condvar) = (shuttle::sync::Mutex::new(()), Condvar::new());
+    let until = Instant::now() + time;
+    let mut guard = lock.lock().expect("nobody else has it");
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        guard = condvar.wait_timeout(guard, left).expect("nobody else has it").0;
+    }
+}
+
+/// A thread is inside something, as long as this lives.
+pub struct Inside;
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let me = me();
+        with(|world| world.frames.get_mut(&me).and_then(Vec::pop));
+    }
+}
+
+/// The calling thread enters `frame`; `conn` is the index of the connection that it is about.
+pub fn enter(frame: Frame, conn: Option<usize>) -> Inside {
+    let me = me();
+    let (frames, own_drop) = with(|world| {
+        let frames = world.frames.entry(me).or_default();
+        let own_drop = matches!(frame, Frame::Code(place) if place.is_drop())
+            && frames.iter().rev().find(|frame| **frame != Frame::Passive) == Some(&Frame::Own);
+        let before = frames.clone();
+        frames.push(if own_drop { Frame::Passive } else { frame });
+        (before, own_drop)
+    });
+    if let Frame::Code(place) = frame {
+        if !place.is_drop() && !may_run(&frames, place, conn) {
+            let outer: Vec<&str> = frames.iter().filter_map(code).collect();
+            violate("nested", format!("{} inside {}", place.name(), outer.join(", ")));
+        }
+        if !own_drop {
+            let whose = conn.map_or_else(String::new, |conn| format!(" of {conn}"));
+            event(format!("{}{}{whose}", "  ".repeat(frames.len()), place.name()));
+        }
+    }
+    Inside
+}
+
+fn code(frame: &Frame) -> Option<&'static str> {
+    match frame {
+        Frame::Code(place) => Some(place.name()),
+        _ => None,
+    }
+}
+
+/// Whether a callback may begin inside of `frames`: nothing of the program's is under way there, or a dial whose
+/// connection it is, or a runner that runs a task.
+fn may_run(frames: &[Frame], _place: Place, conn: Option<usize>) -> bool {
+    let dialed = frames.iter().rev().find_map(|frame| match frame {
+        Frame::Dial(before) => Some(*before),
+        _ => None,
+    });
+    if dialed.is_some_and(|before| conn.is_none_or(|conn| conn >= before)) {
+        return true;
+    }
+    let code: Vec<&Frame> = frames.iter().filter(|frame| matches!(frame, Frame::Code(_))).collect();
+    matches!(code[..], [] | [Frame::Code(Place::Run)])
+}
+
+/// Whether another operation may be done, and that it is.
+pub fn may(what: What) -> bool {
+    with(|world| {
+        world.done += 1;
+        if matches!(what, What::Dial | What::Connect) {
+            world.dials += 1;
+        }
+        !world.over && world.done <= MOST && world.dials <= DIALS
+    })
+}
+
+/// Nothing is done any more.
+pub fn stop() {
+    with(|world| world.over = true);
+}
+
+/// `what` is executed.
+pub fn executes(what: What, place: Place) {
+    let on = on();
+    with(|world| *world.executed.entry((what, place, on)).or_default() += 1);
+}
+
+/// What the code of `host` does at `place`.
+pub fn acts(host: usize, place: Place) -> Vec<Op> {
+    with(|world| {
+        let host = world.program.as_ref().and_then(|program| program.hosts.get(host));
+        let found = host.and_then(|host| host.acts.iter().find(|acts| acts.0 == place));
+        found.map_or_else(Vec::new, |acts| acts.1.clone())
+    })
+}
+
+/// The program keeps this, until the end.
+pub fn keep(kept: Kept) {
+    with(|world| world.kept.push(kept));
+}
+
+/// The program gives up what it kept last.
+pub fn drop_kept() -> bool {
+    let _own = enter(Frame::Own, None);
+    let kept = with(|world| world.kept.pop());
+    kept.is_some()
+}
+
+/// The program gives up every handle.
+pub fn clear() {
+    let _own = enter(Frame::Own, None);
+    loop {
+        let (kept, hosts) = with(|world| (world.kept.pop(), std::mem::take(&mut world.hosts)));
+        let conn = with(|world| world.known.iter_mut().find_map(|known| known.conn.take()));
+        if kept.is_none() && conn.is_none() && hosts.is_empty() {
+            return;
+        }
+    }
+}
+
+/// A value was made, which will be dropped at `place`: its number.
+pub fn made(place: Place) -> u64 {
+    with(|world| {
+        world.made += 1;
+        world.values.insert(world.made, place);
+        world.made
+    })
+}
+
+/// The value is dropped.
+pub fn dropped(number: u64, place: Place) {
+    if with(|world| world.values.remove(&number)).is_none() {
+        violate("dropped twice", place.name());
+    }
+}
+
+/// Places of the values that are left.
+pub fn values() -> Vec<&'static str> {
+    with(|world| world.values.values().map(|place| place.name()).collect())
+}
+
+/// The index of connection `id` of `host`, if it is known.
+pub fn find(host: usize, id: u64) -> Option<usize> {
+    with(|world| world.known.iter().position(|known| known.host == host && known.id == id))
+}
+
+/// The index of a connection that came for the first time, or is known.
+pub fn know(host: usize, conn: &Connection, handled: bool) -> usize {
+    find(host, conn.id()).unwrap_or_else(|| {
+        let (conn, id) = (Some(conn.clone()), conn.id());
+        let known = Known { host, id, conn, steps: Vec::new(), took: 0, shown: 0, handled, apart: false };
+        with(|world| {
+            world.known.push(known);
+            world.known.len() - 1
+        })
+    })
+}
+
+/// A callback of connection `index` did something.
+pub fn step(index: usize, step: Step) {
+    event(format!("{step:?} of {index}"));
+    with(|world| world.known[index].steps.push(step));
+}
+
+/// Code consumed so many bytes of connection `index`.
+pub fn took(index: Option<usize>, count: usize) {
+    if let Some(index) = index {
+        with(|world| world.known[index].took += count as u64);
+    }
+}
+
+/// Connection `index` is not as others any more.
+pub fn set_apart(index: usize) {
+    with(|world| world.known[index].apart = true);
+}
