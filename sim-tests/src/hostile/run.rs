@@ -208,7 +208,7 @@ fn at_rest() {
         let mut conns = Vec::new();
         for (index, known) in world.known.iter().enumerate() {
             if let (Some(conn), true, false) = (&known.conn, known.handled, known.apart) {
-                conns.push((index, conn.clone(), known.shown));
+                conns.push((index, conn.clone(), known.shown.max(known.took)));
             }
         }
         conns
