@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 
 use pollproof::sim;
 use pollproof::sync::simulated::Clock;
@@ -86,6 +87,7 @@ pub fn schedules<T: Default + Send + 'static>(
     execution: impl Fn() + Send + Sync + 'static,
     after: impl FnOnce() -> T + Send + 'static,
 ) -> (Explored, T) {
+    let (sender, receiver) = channel();
     let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(move || {
         let ran = std::sync::Arc::new(AtomicU64::new(0));
         let runs = ran.clone();
@@ -95,7 +97,10 @@ pub fn schedules<T: Default + Send + 'static>(
             PANIC.take();
             execution();
         };
+        // Ordering: Relaxed, as above.
+        let explored = move |failure| Explored { schedules: ran.load(Ordering::Relaxed), counts: sim::take_counts(), failure };
         let _ = sim::take_counts();
+        ENDS.set(Some(Box::new(move |failure| drop(sender.send((explored(failure), after()))))));
         let result = catch_unwind(AssertUnwindSafe(|| match by {
             By::Pct => run(PctScheduler::new_from_seed(seed, DEPTH, count), limits, execution),
             By::Random => run(RandomScheduler::new_from_seed(seed, count), limits, execution),
@@ -105,18 +110,25 @@ pub fn schedules<T: Default + Send + 'static>(
             // What shuttle says of a thread that panicked is not what that said.
             PANIC.take().unwrap_or_else(|| message(&*payload))
         });
-        // Ordering: Relaxed, as above.
-        (Explored { schedules: ran.load(Ordering::Relaxed), counts: sim::take_counts(), failure }, after())
+        ENDS.take().expect("it was not ended before")(failure);
     });
-    thread.expect("a thread").join().unwrap_or_else(|_| {
+    drop(thread.expect("a thread"));
+    receiver.recv().unwrap_or_else(|_| {
         let failure = Some("the checker itself panicked".to_owned());
         (Explored { schedules: 0, counts: BTreeMap::new(), failure }, T::default())
     })
 }
 
+/// Panics after which the process would be aborted.
+const ABORTS: [&str; 2] = ["panic in a destructor during cleanup", "panic in a function that cannot unwind"];
+
+type Ends = Box<dyn FnOnce(Option<String>)>;
+
 thread_local! {
     /// What the first panic of the execution that is under way said.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Tells what came of the schedules of this thread of the machine.
+    static ENDS: RefCell<Option<Ends>> = const { RefCell::new(None) };
 }
 
 /// Keeps what a panic says, instead of printing it. To be called once.
@@ -125,9 +137,14 @@ pub fn listen_to_panics() {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let text = format!("{} ({place})", message(info.payload()));
         let first = PANIC.with_borrow_mut(|first| first.get_or_insert_with(|| text.clone()).clone());
-        if text.contains("non-unwinding") {
-            // The process is about to be aborted.
-            eprintln!("{first}");
+        if ABORTS.iter().any(|aborts| text.contains(aborts))
+            && let Some(ends) = ENDS.take()
+        {
+            // The process is about to be aborted: this thread of the machine stays where it is, and the others go on.
+            ends(Some(format!("the process is aborted: {first}")));
+            loop {
+                std::thread::park();
+            }
         }
     }));
 }

@@ -60,9 +60,9 @@ pub fn explore(program: &Program, plan: &Plan) -> Explored {
     for by in By::ALL {
         let (shared, forgiven) = (Arc::new(program.clone()), plan.forgiven.clone());
         let limits = Limits { steps: STEPS, stops_at_unwinding: false };
-        let after = || (world::take_executed(), world::violation(), world::timeline());
+        let after = || (world::timeline(), world::end());
         let execution = move || execute(&shared, &forgiven);
-        let (ran, (executed, violation, timeline)) = schedules(by, plan.seed, plan.schedules, limits, execution, after);
+        let (ran, (timeline, (executed, violation))) = schedules(by, plan.seed, plan.schedules, limits, execution, after);
         all.schedules += ran.schedules;
         for (cell, count) in executed {
             *all.executed.entry(cell).or_default() += count;

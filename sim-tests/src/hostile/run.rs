@@ -1,5 +1,6 @@
 //! One execution of a program: its servers, threads and peers, then the end of all of it, and what must hold then.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use pollproof::sim::{self, Faults, Peer, Remote};
@@ -45,6 +46,7 @@ pub fn execute(program: &Program, forgiven: &[String]) {
         short_read: one_in(4),
         short_write: one_in(4),
         spurious: one_in(10),
+        panics: true,
         ..Faults::default()
     });
     let clock = shuttle::thread::spawn(Clock::run);
@@ -87,6 +89,8 @@ fn play(program: &Program) {
     let acts = program.remote.clone();
     let over = std::sync::Arc::new(std::sync::Mutex::new(false));
     let is_over = over.clone();
+    let remotes = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let dialed = remotes.clone();
     let accepting = thread("remote".to_owned(), move || {
         loop {
             let peer = remote.accept();
@@ -94,7 +98,7 @@ fn play(program: &Program) {
                 return;
             }
             let acts = acts.clone();
-            drop(thread("remote peer".to_owned(), move || play_peer(peer, &acts)));
+            dialed.lock().expect("as above").push(thread("remote peer".to_owned(), move || play_peer(peer, &acts)));
         }
     });
     for (index, ops) in program.foreign.iter().enumerate() {
@@ -126,12 +130,16 @@ fn play(program: &Program) {
     for thread in threads {
         thread.join().expect("no panic of the program escapes");
     }
-    drop(hosts);
+    // A drop that panics does so where the program drops it.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(hosts)));
     world::clear();
     world::stop();
     *over.lock().expect("it is not held across a step") = true;
     drop(Peer::connect(at(REMOTE)));
     for thread in peers.into_iter().chain([accepting]) {
+        thread.join().expect("a peer does not panic");
+    }
+    for thread in std::mem::take(&mut *remotes.lock().expect("as above")) {
         thread.join().expect("a peer does not panic");
     }
     // Threads of a pool end by themselves.
@@ -172,7 +180,8 @@ fn foreign(ops: &[Op], host: usize) {
     // Half of it while the peers come, and half when they are there.
     for op in ops {
         world::nap(Duration::from_millis(1));
-        perform_all(&[*op], &mut Scene::new(Place::Foreign, host, None, None));
+        // What panics is code of the program, which this thread belongs to.
+        let _ = catch_unwind(|| perform_all(&[*op], &mut Scene::new(Place::Foreign, host, None, None)));
     }
 }
 

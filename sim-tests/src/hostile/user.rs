@@ -28,6 +28,9 @@ impl Value {
 
 impl Drop for Value {
     fn drop(&mut self) {
+        if !world::is_on() {
+            return;
+        }
         world::dropped(self.number, self.place);
         let end = {
             let _inside = world::enter(Frame::Code(self.place), self.conn);

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use pollproof::sync::simulated::{Condvar, Instant};
@@ -132,9 +133,16 @@ pub fn begin(program: &Program, forgiven: &[String]) {
     std::mem::forget(with(|world| std::mem::replace(world, new)));
 }
 
-/// What was executed since this was asked last.
-pub fn take_executed() -> Executed {
-    with(|world| std::mem::take(&mut world.executed))
+/// Nothing runs any more: what was executed since this was asked last, and the first thing that went wrong.
+pub fn end() -> (Executed, Option<String>) {
+    // As in `begin`.
+    let mut world = std::mem::ManuallyDrop::new(with(std::mem::take));
+    (std::mem::take(&mut world.executed), world.violations.first().cloned())
+}
+
+/// Whether an execution is under way: what a failed one left behind may be dropped later.
+pub fn is_on() -> bool {
+    shuttle::current::try_get_current_task().is_some()
 }
 
 /// What went wrong, first of all.
@@ -321,6 +329,8 @@ pub fn clear() {
         if kept.is_none() && conn.is_none() && hosts.is_empty() {
             return;
         }
+        // A drop that panics does so here.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop((kept, hosts, conn))));
     }
 }
 

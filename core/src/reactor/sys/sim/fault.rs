@@ -27,6 +27,9 @@ pub struct Faults {
     pub add_fails: Vec<u32>,
     /// Which MODs fail, by their number from 1.
     pub modify_fails: Vec<u32>,
+    /// Code of users panics, and the core catches that: an fd that is dropped meanwhile is closed as ever. Otherwise a
+    /// panic is the end of the execution, and nothing is kept in order after it.
+    pub panics: bool,
 }
 
 impl Default for Faults {
@@ -41,6 +44,7 @@ impl Default for Faults {
             spurious: 0,
             add_fails: Vec::new(),
             modify_fails: Vec::new(),
+            panics: false,
         }
     }
 }

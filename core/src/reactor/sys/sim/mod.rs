@@ -91,7 +91,8 @@ fn tell(mut state: MutexGuard<'_, State>) {
 
 /// Whether there is something to keep in order: not at the end of an execution that failed.
 fn keeps_order() -> bool {
-    kernel().is_some() && !std::thread::panicking()
+    let panicking = std::thread::panicking();
+    kernel().is_some_and(|kernel| !panicking || lock(&kernel).survives_panic())
 }
 
 /// A system call of the reactor that does not wait.

@@ -94,6 +94,11 @@ impl State {
         assert!(self.calls <= most, "a busy loop: more than {most} system calls, the last ones {:?}", self.last);
     }
 
+    /// Whether a panic is not the end, and this is no busy loop either.
+    pub(super) fn survives_panic(&self) -> bool {
+        self.faults.panics && self.calls < self.faults.calls
+    }
+
     /// Whether nothing has changed since somebody waited; called by who waits.
     pub(super) fn waits_again(&mut self) -> bool {
         std::mem::replace(&mut self.waited, self.changes) == self.changes
