@@ -98,7 +98,8 @@ pub fn schedules<T: Default + Send + 'static>(
             execution();
         };
         // Ordering: Relaxed, as above.
-        let explored = move |failure| Explored { schedules: ran.load(Ordering::Relaxed), counts: sim::take_counts(), failure };
+        let explored =
+            move |failure| Explored { schedules: ran.load(Ordering::Relaxed), counts: sim::take_counts(), failure };
         let _ = sim::take_counts();
         ENDS.set(Some(Box::new(move |failure| drop(sender.send((explored(failure), after()))))));
         let result = catch_unwind(AssertUnwindSafe(|| match by {

@@ -170,7 +170,8 @@ mod sim {
                     while let Some(scenario) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let seed = seed(scenario.name) + arguments.seed;
                         let begun = Instant::now();
-                        let explored = By::ALL.map(|by| (by, explore(scenario, by, seed, arguments.schedules()))).into();
+                        let explored =
+                            By::ALL.map(|by| (by, explore(scenario, by, seed, arguments.schedules()))).into();
                         let seconds = begun.elapsed().as_secs_f64();
                         let row = Row { scenario, seed, explored };
                         match row.problem() {

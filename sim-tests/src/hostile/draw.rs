@@ -38,7 +38,10 @@ impl Draw {
             runs.push(Runs::Pool);
         }
         if self.kinds.has(Kinds::RUNNERS) {
-            runs.extend([Runs::Once, Runs::Thread, Runs::Drops, Runs::Panics]);
+            runs.extend([Runs::Once, Runs::Thread, Runs::Drops]);
+        }
+        if self.kinds.has(Kinds::RUNNERS.with(Kinds::CRASHES)) {
+            runs.push(Runs::Panics);
         }
         let takeover = if self.kinds.has(Kinds::TAKEOVER) { self.one(&[0, 0, 1, 5]) } else { 0 };
         Host {
@@ -79,10 +82,12 @@ impl Draw {
     }
 
     fn ops(&mut self, place: Place, most: usize) -> Vec<Op> {
-        let allowed = |kinds: Kinds| {
-            let needed = if place.is_drop() { kinds.without(Kinds::PANICS) } else { kinds };
-            self.kinds.has(needed) && (!kinds.has(Kinds::PANICS) || !place.is_drop() || self.kinds.has(Kinds::BOMBS))
+        let panics = match place {
+            Place::Run => Kinds::CRASHES,
+            _ if place.is_drop() => Kinds::BOMBS,
+            _ => Kinds::PANICS,
         };
+        let allowed = |kinds: Kinds| self.kinds.has(if kinds == Kinds::PANICS { panics } else { kinds });
         let drawn: Vec<_> =
             TABLE.iter().filter(|entry| possible(entry.what, place) && allowed(entry.kinds)).map(|e| e.what).collect();
         let count = self.rng.usize(1..=most);

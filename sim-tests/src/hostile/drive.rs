@@ -78,7 +78,10 @@ pub fn run(run: &Run) -> bool {
     }
     let failed: u64 = found.failed.values().map(|failed| failed.0).sum();
     let (programs, rate) = (found.programs, found.programs as f64 / seconds);
-    println!("{programs} programs, {} schedules, {seconds:.0} s, {rate:.1} programs/s, {failed} failed", found.schedules);
+    println!(
+        "{programs} programs, {} schedules, {seconds:.0} s, {rate:.1} programs/s, {failed} failed",
+        found.schedules
+    );
     failed == 0
 }
 

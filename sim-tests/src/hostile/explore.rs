@@ -35,11 +35,15 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What failures of one kind have in common: the message without its numbers.
+    /// What failures of one kind have in common: the rule that is broken and by what, without numbers and names of
+    /// threads.
     pub fn kind(&self) -> String {
-        let text = self.what.split(": connection ").next().unwrap_or_default();
-        let text: String = text.chars().filter(|letter| !letter.is_ascii_digit()).collect();
-        text.chars().take(120).collect()
+        let mut parts = self.what.splitn(3, ": ");
+        let (rule, first) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let text = if first.is_empty() { rule.to_owned() } else { format!("{rule}: {first}") };
+        let text = text.split(" (/").next().unwrap_or_default().split(": deadlock! task ");
+        let text: String = text.flat_map(|part| part.chars()).filter(|letter| !letter.is_ascii_digit()).collect();
+        text.chars().take(100).collect()
     }
 }
 
@@ -62,7 +66,8 @@ pub fn explore(program: &Program, plan: &Plan) -> Explored {
         let limits = Limits { steps: STEPS, stops_at_unwinding: false };
         let after = || (world::timeline(), world::end());
         let execution = move || execute(&shared, &forgiven);
-        let (ran, (timeline, (executed, violation))) = schedules(by, plan.seed, plan.schedules, limits, execution, after);
+        let (ran, (timeline, (executed, violation))) =
+            schedules(by, plan.seed, plan.schedules, limits, execution, after);
         all.schedules += ran.schedules;
         for (cell, count) in executed {
             *all.executed.entry(cell).or_default() += count;

@@ -367,7 +367,8 @@ fn on_host(op: Op, scene: &Scene<'_, '_>, started: impl Fn(&Scene<'_, '_>)) -> O
     };
     let took = world::now() - before;
     if took > deadline + super::run::GRACE {
-        world::violate("late", format!("{op} took {took:?} of {deadline:?}"));
+        let where_from = scene.place.name();
+        world::violate("late", format!("shutdown in {where_from}: {op} took {took:?} of {deadline:?}"));
     }
     Some(answered)
 }

@@ -51,11 +51,12 @@ kinds! {
     15 SEVERAL "several" "There are several servers and dialers.";
     16 FOREIGN "foreign" "Foreign threads use connections.";
     17 POOL "pool" "A pool runs handlers.";
-    18 RUNNERS "runners" "Runners run tasks at once, drop them, and panic.";
+    18 RUNNERS "runners" "Runners run tasks at once, and drop them.";
     19 TAKEOVER "takeover" "A watchdog replaces polling threads.";
     20 FAULTS "faults" "System calls are interrupted and cut short.";
     21 HOOKS "hooks" "The hook for errors does something.";
     22 PARTING "parting" "OnDisconnect, close callbacks and detach callbacks do something.";
+    23 CRASHES "crashes" "Runners panic.";
 }
 
 impl Kinds {

@@ -44,7 +44,11 @@ pub fn table(executed: &Executed, markdown: bool) -> Table {
                 true => Some(letter),
                 false => Some('.'),
             };
-            row.push(if possible(entry.what, place) { KINDS.iter().filter_map(cell).collect() } else { "-".to_owned() });
+            row.push(if possible(entry.what, place) {
+                KINDS.iter().filter_map(cell).collect()
+            } else {
+                "-".to_owned()
+            });
         }
         table.add_row(row);
     }

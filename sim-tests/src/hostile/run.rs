@@ -152,7 +152,7 @@ fn play(program: &Program) {
     world::clear();
     let values = world::values();
     if !values.is_empty() {
-        world::violate("kept", values.join(", "));
+        world::violate("kept", values.into_iter().collect::<Vec<_>>().join(", "));
     }
 }
 

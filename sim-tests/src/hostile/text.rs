@@ -27,7 +27,8 @@ fn read_list<T: FromStr<Err = anyhow::Error>>(text: &str) -> anyhow::Result<Vec<
 impl Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let runs = RUNS.iter().find(|(runs, _)| *runs == self.runs).map_or("", |(_, name)| name);
-        let (kind, start) = (if self.listens { "server" } else { "dialer" }, if self.on_thread { "run" } else { "spawn" });
+        let (kind, start) =
+            (if self.listens { "server" } else { "dialer" }, if self.on_thread { "run" } else { "spawn" });
         let Self { takeover, pollers, budget, ahead, high, .. } = self;
         write!(f, "{kind} runner={runs} takeover={takeover} pollers={pollers} budget={budget} ahead={ahead} ")?;
         writeln!(f, "marks={high} start={start}")?;

@@ -244,7 +244,13 @@ impl Running {
     /// That of `host`.
     pub fn new(host: usize, runs: Runs) -> Self {
         let pool = (runs == Runs::Pool).then(|| Pool::new(1).expect("threads"));
-        Self { host, runs, pool, second: std::sync::Mutex::new(false), _value: Value::new(Place::DropRunner, host, None) }
+        Self {
+            host,
+            runs,
+            pool,
+            second: std::sync::Mutex::new(false),
+            _value: Value::new(Place::DropRunner, host, None),
+        }
     }
 }
 
@@ -265,7 +271,9 @@ impl Runner for Running {
         match self.runs {
             Runs::Drops if second => drop(task),
             Runs::Panics if second => resume_unwind(Box::new("a runner of the program")),
-            Runs::Thread => drop(pollproof::sync::thread::Builder::new().name("runner".to_owned()).spawn(|| task.run())),
+            Runs::Thread => {
+                drop(pollproof::sync::thread::Builder::new().name("runner".to_owned()).spawn(|| task.run()))
+            }
             _ => match &self.pool {
                 Some(pool) => pool.run(task),
                 None => task.run(),

@@ -6,9 +6,10 @@
 //! called, after the cell is given back.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use pollproof::sync::simulated::{Condvar, Instant};
@@ -212,13 +213,14 @@ pub fn nap(time: Duration) {
     }
     let (lock, condvar) = (shuttle::sync::Mutex::new(()), Condvar::new());
     let until = Instant::now() + time;
-    let mut guard = lock.lock().expect("nobody else has it");
+    // Another thread may be in the middle of a panic.
+    let mut guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;
         }
-        guard = condvar.wait_timeout(guard, left).expect("nobody else has it").0;
+        guard = condvar.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
     }
 }
 
@@ -350,8 +352,8 @@ pub fn dropped(number: u64, place: Place) {
     }
 }
 
-/// Places of the values that are left.
-pub fn values() -> Vec<&'static str> {
+/// Places of the values that are left, each once.
+pub fn values() -> BTreeSet<&'static str> {
     with(|world| world.values.values().map(|place| place.name()).collect())
 }
 
