@@ -6,7 +6,7 @@ use std::io::{BufRead as _, Read as _};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use pollproof::sync::time::Instant;
-use pollproof::{Connection, Dialer, Io, Reader, Server, Writer};
+use pollproof::{Connection, Dialer, Io, Reader, Writer};
 
 use super::program::{HUGE, Op, Place};
 use super::table::{Needs, What, entry, possible};
@@ -38,24 +38,6 @@ pub enum End {
     Panic,
     /// It is to fail.
     Fail,
-}
-
-/// A shutdown that does not wait, of a core that has none yet.
-#[allow(dead_code, reason = "the core may have it")]
-trait BeginShutdown {
-    fn begin_shutdown(&self, deadline: std::time::Duration) -> pollproof::Result<()>;
-}
-
-impl BeginShutdown for Server {
-    fn begin_shutdown(&self, _: std::time::Duration) -> pollproof::Result<()> {
-        Ok(())
-    }
-}
-
-impl BeginShutdown for Dialer {
-    fn begin_shutdown(&self, _: std::time::Duration) -> pollproof::Result<()> {
-        Ok(())
-    }
 }
 
 /// Does what the program has for the scene.
@@ -153,6 +135,8 @@ fn nothing(op: Op) -> Option<String> {
 fn on_conn(op: Op, index: usize, conn: Connection) -> String {
     let host = world::with(|world| world.known[index].host);
     let after = || Some(Instant::now() + op.millis());
+    // What is given to a connection may keep a handle of it.
+    let captured = (op.arg > 1).then(|| conn.clone());
     match op.what {
         What::Send => answer(conn.send(&b"ssssssssssssssssssss"[..op.size().min(20)])),
         What::Close => {
@@ -170,7 +154,7 @@ fn on_conn(op: Op, index: usize, conn: Connection) -> String {
         }
         What::Backlog => format!("{}", conn.backlog()),
         What::EndOutput => answer(conn.end_output()),
-        What::OnClose => match conn.on_close(user::close_callback(host, index)) {
+        What::OnClose => match conn.on_close(user::close_callback(host, index, captured)) {
             Ok(()) => "ok".to_owned(),
             Err(callback) => {
                 let _own = world::enter(Frame::Own, None);
@@ -180,11 +164,11 @@ fn on_conn(op: Op, index: usize, conn: Connection) -> String {
         },
         What::SetRequest => {
             world::with(|world| world.known[index].handled = true);
-            conn.set_on_request(user::late_request(host, index));
+            conn.set_on_request(user::late_request(host, index, captured));
             String::new()
         }
         What::SetDisconnect => {
-            conn.set_on_disconnect(user::late_disconnect(host, index));
+            conn.set_on_disconnect(user::late_disconnect(host, index, captured));
             String::new()
         }
         What::ReadTimeout => {

@@ -98,7 +98,8 @@ fn play(program: &Program) {
                 return;
             }
             let acts = acts.clone();
-            dialed.lock().expect("as above").push(thread("remote peer".to_owned(), move || play_peer(peer, &acts)));
+            let playing = thread("remote peer".to_owned(), move || play_peer(peer, &acts));
+            dialed.lock().expect("as above").push(playing);
         }
     });
     for (index, ops) in program.foreign.iter().enumerate() {

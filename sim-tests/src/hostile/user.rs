@@ -117,7 +117,7 @@ pub fn introduce(index: usize, conn: &Connection) {
 }
 
 impl Handler for User {
-    type Context = Value;
+    type Context = (Value, Connection);
     type State = Option<Value>;
 
     fn on_prepare(&self, conn: &Connection) {
@@ -127,20 +127,21 @@ impl Handler for User {
         act_or_panic(Place::Prepare, self.host, Some(index));
     }
 
-    fn on_connect(&self, state: &mut Option<Value>, io: &mut Io<'_>) -> Result<Value, BoxError> {
+    fn on_connect(&self, state: &mut Option<Value>, io: &mut Io<'_>) -> Result<(Value, Connection), BoxError> {
         let index = world::know(self.host, io.connection(), true);
         *state = Some(Value::new(Place::DropState, self.host, Some(index)));
         world::step(index, Step::Connect);
         let _over = Over(index, Step::Connected);
         act(Place::Connect, self.host, Some(index), Some(io))?;
-        Ok(Value::new(Place::DropContext, self.host, Some(index)))
+        // It keeps a handle of the connection that keeps it.
+        Ok((Value::new(Place::DropContext, self.host, Some(index)), io.connection().clone()))
     }
 
-    fn on_request(&self, _: &Value, _: &mut Option<Value>, io: &mut Io<'_>) -> Result<(), BoxError> {
+    fn on_request(&self, _: &(Value, Connection), _: &mut Option<Value>, io: &mut Io<'_>) -> Result<(), BoxError> {
         request(Place::Request, self.host, io)
     }
 
-    fn on_disconnect(&self, _: &Value, conn: &Connection) {
+    fn on_disconnect(&self, _: &(Value, Connection), conn: &Connection) {
         disconnect(Place::Disconnect, self.host, conn);
     }
 }
@@ -167,28 +168,28 @@ fn disconnect(place: Place, host: usize, conn: &Connection) {
 }
 
 /// An OnRequest that is set later.
-pub fn late_request(host: usize, index: usize) -> impl FnMut(&mut Io<'_>) -> Result<(), BoxError> + Send + 'static {
+pub fn late_request(host: usize, index: usize, captured: Option<Connection>) -> impl FnMut(&mut Io<'_>) -> Result<(), BoxError> + Send + 'static {
     let value = Value::new(Place::DropLate, host, Some(index));
     move |io| {
-        let _ = &value;
+        let _ = (&value, &captured);
         request(Place::LateRequest, host, io)
     }
 }
 
 /// An OnDisconnect that is set later.
-pub fn late_disconnect(host: usize, index: usize) -> impl Fn(&Connection) + Send + Sync + 'static {
+pub fn late_disconnect(host: usize, index: usize, captured: Option<Connection>) -> impl Fn(&Connection) + Send + Sync + 'static {
     let value = Value::new(Place::DropLate, host, Some(index));
     move |conn| {
-        let _ = &value;
+        let _ = (&value, &captured);
         disconnect(Place::LateDisconnect, host, conn);
     }
 }
 
 /// A close callback.
-pub fn close_callback(host: usize, index: usize) -> impl FnOnce(&Connection) + Send + 'static {
+pub fn close_callback(host: usize, index: usize, captured: Option<Connection>) -> impl FnOnce(&Connection) + Send + 'static {
     let value = Value::new(Place::DropClose, host, Some(index));
     move |_| {
-        let _own = value;
+        let _own = (value, captured);
         act_or_panic(Place::Close, host, Some(index));
     }
 }

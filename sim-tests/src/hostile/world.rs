@@ -246,7 +246,7 @@ pub fn enter(frame: Frame, conn: Option<usize>) -> Inside {
         (before, own_drop)
     });
     if let Frame::Code(place) = frame {
-        if !place.is_drop() && !may_run(&frames, place, conn) {
+        if !place.is_drop() && !may_run(&frames, conn) {
             let outer: Vec<&str> = frames.iter().filter_map(code).collect();
             violate("nested", format!("{} inside {}", place.name(), outer.join(", ")));
         }
@@ -266,16 +266,14 @@ fn code(frame: &Frame) -> Option<&'static str> {
 }
 
 /// Whether a callback may begin inside of `frames`: nothing of the program's is under way there, or a dial whose
-/// connection it is, or a runner that runs a task.
-fn may_run(frames: &[Frame], _place: Place, conn: Option<usize>) -> bool {
-    let dialed = frames.iter().rev().find_map(|frame| match frame {
-        Frame::Dial(before) => Some(*before),
-        _ => None,
-    });
-    if dialed.is_some_and(|before| conn.is_none_or(|conn| conn >= before)) {
-        return true;
-    }
-    let code: Vec<&Frame> = frames.iter().filter(|frame| matches!(frame, Frame::Code(_))).collect();
+/// connection it is; or, in that, a runner that runs a task.
+fn may_run(frames: &[Frame], conn: Option<usize>) -> bool {
+    let dial = frames.iter().rposition(|frame| matches!(frame, Frame::Dial(_)));
+    let own = match dial.map(|at| frames[at]) {
+        Some(Frame::Dial(before)) if conn.is_none_or(|conn| conn >= before) => dial.map_or(0, |at| at + 1),
+        _ => 0,
+    };
+    let code: Vec<&Frame> = frames[own..].iter().filter(|frame| matches!(frame, Frame::Code(_))).collect();
     matches!(code[..], [] | [Frame::Code(Place::Run)])
 }
 

@@ -246,7 +246,14 @@ impl Sys for SimSys {
     }
 
     fn wait_readable(&self, fd: &SimFd, at_most: Duration) -> Result<bool> {
-        call("wait_readable", |state| state.check("poll", fd))?;
+        let again = call("wait_readable", |state| {
+            state.check("poll", fd)?;
+            Ok::<_, Errno>(state.waits_again())
+        })?;
+        // As in `wait`.
+        if again {
+            crate::sync::thread::yield_now();
+        }
         let file = fd.file;
         let found = wait(Look::Readable(file), Some(at_most), |state| state.is_readable(file).then_some(()));
         Ok(found.is_some())
