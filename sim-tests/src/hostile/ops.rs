@@ -291,7 +291,7 @@ fn read(op: Op, reader: &mut Reader<'_>, conn: Option<usize>) -> String {
 fn write(op: Op, writer: &mut Writer<'_>, host: usize, conn: Option<usize>) -> String {
     let size = if op.arg == HUGE { 3 } else { op.size() };
     match op.what {
-        What::Append => writer.append(Bytes::from_owner(Lent::new(size * 200, host, conn))),
+        What::Append => writer.append(Bytes::from_owner(Lent::new(size * 60, host, conn))),
         What::Malloc => {
             writer.malloc(size).fill(b'm');
             return answer(writer.ack(size)) + &answer(writer.ack(1));

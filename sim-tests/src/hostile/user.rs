@@ -31,7 +31,8 @@ impl Drop for Value {
         if !world::is_on() {
             return;
         }
-        world::dropped(self.number, self.place);
+        world::drops(self.number, self.place);
+        let _gone = Gone(self.number);
         let end = {
             let _inside = world::enter(Frame::Code(self.place), self.conn);
             perform(&mut Scene::new(self.place, self.host, self.conn, None))
@@ -40,6 +41,15 @@ impl Drop for Value {
         if end == End::Panic && !std::thread::panicking() {
             resume_unwind(Box::new("a drop of the program"));
         }
+    }
+}
+
+/// The drop of a value is over, also when something in it panics.
+struct Gone(u64);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        world::dropped(self.0);
     }
 }
 
@@ -168,7 +178,11 @@ fn disconnect(place: Place, host: usize, conn: &Connection) {
 }
 
 /// An OnRequest that is set later.
-pub fn late_request(host: usize, index: usize, captured: Option<Connection>) -> impl FnMut(&mut Io<'_>) -> Result<(), BoxError> + Send + 'static {
+pub fn late_request(
+    host: usize,
+    index: usize,
+    captured: Option<Connection>,
+) -> impl FnMut(&mut Io<'_>) -> Result<(), BoxError> + Send + 'static {
     let value = Value::new(Place::DropLate, host, Some(index));
     move |io| {
         let _ = (&value, &captured);
@@ -177,7 +191,11 @@ pub fn late_request(host: usize, index: usize, captured: Option<Connection>) -> 
 }
 
 /// An OnDisconnect that is set later.
-pub fn late_disconnect(host: usize, index: usize, captured: Option<Connection>) -> impl Fn(&Connection) + Send + Sync + 'static {
+pub fn late_disconnect(
+    host: usize,
+    index: usize,
+    captured: Option<Connection>,
+) -> impl Fn(&Connection) + Send + Sync + 'static {
     let value = Value::new(Place::DropLate, host, Some(index));
     move |conn| {
         let _ = (&value, &captured);
@@ -186,7 +204,11 @@ pub fn late_disconnect(host: usize, index: usize, captured: Option<Connection>) 
 }
 
 /// A close callback.
-pub fn close_callback(host: usize, index: usize, captured: Option<Connection>) -> impl FnOnce(&Connection) + Send + 'static {
+pub fn close_callback(
+    host: usize,
+    index: usize,
+    captured: Option<Connection>,
+) -> impl FnOnce(&Connection) + Send + 'static {
     let value = Value::new(Place::DropClose, host, Some(index));
     move |_| {
         let _own = (value, captured);

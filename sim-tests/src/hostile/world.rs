@@ -103,8 +103,8 @@ pub struct World {
     pub hosts: Vec<Handles>,
     kept: Vec<Kept>,
     frames: BTreeMap<usize, Vec<Frame>>,
-    /// Values that were made and not dropped.
-    values: BTreeMap<u64, Place>,
+    /// Values that were made and are not gone, and whether their drop has begun.
+    values: BTreeMap<u64, (Place, bool)>,
     began: Option<Instant>,
     made: u64,
     done: usize,
@@ -338,21 +338,27 @@ pub fn clear() {
 pub fn made(place: Place) -> u64 {
     with(|world| {
         world.made += 1;
-        world.values.insert(world.made, place);
+        world.values.insert(world.made, (place, false));
         world.made
     })
 }
 
-/// The value is dropped.
-pub fn dropped(number: u64, place: Place) {
-    if with(|world| world.values.remove(&number)).is_none() {
+/// The drop of a value begins.
+pub fn drops(number: u64, place: Place) {
+    let began = with(|world| world.values.get_mut(&number).map(|value| std::mem::replace(&mut value.1, true)));
+    if began != Some(false) {
         violate("dropped twice", place.name());
     }
 }
 
+/// The drop of a value is over.
+pub fn dropped(number: u64) {
+    with(|world| world.values.remove(&number));
+}
+
 /// Places of the values that are left, each once.
 pub fn values() -> BTreeSet<&'static str> {
-    with(|world| world.values.values().map(|place| place.name()).collect())
+    with(|world| world.values.values().map(|(place, _)| place.name()).collect())
 }
 
 /// The index of connection `id` of `host`, if it is known.
