@@ -369,6 +369,7 @@ fn dial(op: Op, index: usize, dialer: &Dialer) -> Option<String> {
     }
     let connected = dialer.connect(&address, timeout);
     if let Ok(conn) = &connected {
+        user::limit(conn);
         let known = world::know(index, conn, false);
         [Step::Prepare, Step::Connect, Step::Connected].into_iter().for_each(|step| world::step(known, step));
         user::introduce(known, conn);

@@ -112,11 +112,15 @@ impl User {
     }
 }
 
-/// What every connection gets: limits of waiting, and close callbacks that say when it is over.
-pub fn introduce(index: usize, conn: &Connection) {
+/// What every connection gets before the program knows it: limits of waiting.
+pub fn limit(conn: &Connection) {
     let limit = Some(std::time::Duration::from_millis(5));
     conn.set_read_timeout(limit);
     conn.set_write_timeout(limit);
+}
+
+/// What every connection gets: a close callback that says when it is over.
+pub fn introduce(index: usize, conn: &Connection) {
     let closes = move |_: &Connection| {
         world::step(index, Step::CloseNewer);
         world::step(index, Step::CloseOlder);
@@ -131,6 +135,7 @@ impl Handler for User {
     type State = Option<Value>;
 
     fn on_prepare(&self, conn: &Connection) {
+        limit(conn);
         let index = world::know(self.host, conn, true);
         world::step(index, Step::Prepare);
         introduce(index, conn);
