@@ -6,7 +6,7 @@ use std::time::Duration;
 use pollproof::sim::{self, Faults, Peer, Remote};
 use pollproof::sync::simulated::{Builder as Threads, Clock};
 use pollproof::sync::thread::JoinHandle;
-use pollproof::{Dialer, Server};
+use pollproof::{Connection, Dialer, Server};
 
 use super::ops::{Scene, perform_all};
 use super::program::{Host, Op, PeerAct, Place, Program, Runs};
@@ -120,7 +120,7 @@ fn play(program: &Program) {
     }
     let until = world::now() + TIME;
     while world::now() < until && threads.iter().chain(&peers).any(|thread| !thread.is_finished()) {
-        world::nap(Duration::from_millis(100));
+        world::nap(Duration::from_millis(150));
     }
     world::nap(Duration::from_secs(1));
     at_rest();
@@ -231,21 +231,26 @@ fn at_rest() {
     }
 }
 
-/// Whether each connection of server `index` is over, or one that a graceful shutdown ends: nothing is unread, nothing is
-/// unsent, and no code keeps it.
-fn is_idle(index: usize) -> bool {
+/// The connections of server `index` that are not over, if a graceful shutdown ends each of them: nothing is unread,
+/// nothing is unsent, and no code keeps it open. With their indices.
+fn idle(index: usize) -> Option<Vec<(usize, Connection)>> {
     let known = world::with(|world| {
-        let known =
-            world.known.iter().filter(|known| known.host == index && !known.steps.ends_with(&[Step::CloseOlder]));
-        known.map(|known| (known.conn.clone(), known.took, known.apart)).collect::<Vec<_>>()
-    });
-    known
-        .into_iter()
-        .all(|(conn, took, apart)| !apart && conn.is_some_and(|conn| conn.bytes_read() == took && conn.backlog() == 0))
+        let known = world.known.iter().enumerate().filter(|(_, known)| {
+            known.host == index && !known.steps.ends_with(&[Step::CloseOlder])
+        });
+        known.map(|(at, known)| (!known.apart).then(|| Some((at, known.conn.clone()?)))?).collect::<Option<Vec<_>>>()
+    })?;
+    known.iter().all(|(at, conn)| conn.backlog() == 0 && is_read(*at, conn)).then_some(known)
+}
+
+/// Whether code took all that was read.
+fn is_read(at: usize, conn: &Connection) -> bool {
+    let read = conn.bytes_read();
+    world::with(|world| world.known[at].took == read)
 }
 
 fn shut(index: usize, handles: &Handles) {
-    let idle = is_idle(index);
+    let idle = idle(index);
     let before = world::now();
     let ended = match handles {
         Handles { server: Some(server), .. } => server.shutdown(DEADLINE),
@@ -259,7 +264,7 @@ fn shut(index: usize, handles: &Handles) {
     }
     match ended {
         Ok(ended) if ended.left > 0 => world::violate("left", format!("{} of server {index}", ended.left)),
-        Ok(ended) if ended.cut > 0 && idle && is_idle(index) => {
+        Ok(ended) if ended.cut > 0 && idle.is_some_and(|all| all.iter().all(|(at, conn)| is_read(*at, conn))) => {
             world::violate("cut", format!("{} idle connections of server {index} (G1)", ended.cut));
         }
         Ok(_) => {}
