@@ -15,6 +15,7 @@
 //! | `ops` | what the operations do |
 //! | `user` | handlers, hooks, runners and values |
 //! | `world` | what code of a program shares, and what went wrong |
+//! | `inside` | what each thread is inside of |
 //! | `run` | one execution, and what must hold |
 //! | `explore` | many executions, and smaller programs |
 //! | `drive` | a run of programs, and what it prints |
@@ -25,6 +26,7 @@
 pub mod draw;
 pub mod drive;
 pub mod explore;
+pub mod inside;
 pub mod ops;
 pub mod program;
 pub mod report;

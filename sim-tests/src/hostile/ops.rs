@@ -8,10 +8,11 @@ use bytes::{Buf as _, BufMut as _, Bytes};
 use pollproof::sync::time::Instant;
 use pollproof::{Connection, Dialer, Io, Reader, Writer};
 
-use super::program::{HUGE, Op, Place};
+use super::inside::{Frame, enter};
+use super::program::{HUGE, Kinds, Op, PeerAct, Place};
 use super::table::{Needs, What, entry, possible};
 use super::user::{self, Lent, User};
-use super::world::{self, Frame, Kept};
+use super::world::{self, Kept};
 use crate::stage::{REMOTE, Step};
 
 /// Where code runs, and what it has there.
@@ -135,6 +136,9 @@ fn nothing(op: Op) -> Option<String> {
 fn on_conn(op: Op, index: usize, conn: Connection) -> String {
     let host = world::with(|world| world.known[index].host);
     let after = || Some(Instant::now() + op.millis());
+    if entry(op.what).kinds.has(Kinds::CLOSES) {
+        world::meddle(Some(index));
+    }
     // What is given to a connection may keep a handle of it.
     let captured = (op.arg > 1).then(|| conn.clone());
     match op.what {
@@ -157,7 +161,7 @@ fn on_conn(op: Op, index: usize, conn: Connection) -> String {
         What::OnClose => match conn.on_close(user::close_callback(host, index, captured)) {
             Ok(()) => "ok".to_owned(),
             Err(callback) => {
-                let _own = world::enter(Frame::Own, None);
+                let _own = enter(Frame::Own, None);
                 drop(callback);
                 "too late".to_owned()
             }
@@ -192,7 +196,7 @@ fn on_conn(op: Op, index: usize, conn: Connection) -> String {
             String::new()
         }
         _ => {
-            let _own = world::enter(Frame::Own, None);
+            let _own = enter(Frame::Own, None);
             drop((world::with(|world| world.known[index].conn.take()), conn));
             String::new()
         }
@@ -314,14 +318,16 @@ fn on_host(op: Op, scene: &Scene<'_, '_>, started: impl Fn(&Scene<'_, '_>)) -> O
         let index = op.on.map_or(scene.host, usize::from) % world.hosts.len().max(1);
         Some((index, world.hosts.get(index)?.clone()))
     })?;
-    if handles.dialer.is_none() {
-        return None;
-    }
+    handles.dialer.as_ref()?;
     started(scene);
+    if entry(op.what).kinds.has(Kinds::SHUTS) {
+        world::meddle(None);
+    }
     let deadline = std::time::Duration::from_millis(2 * u64::from(op.arg.min(20)));
     let before = world::now();
     let answered = match op.what {
         What::Dial | What::Connect => return dial(op, index, &handles.dialer?),
+        What::Upstream => return upstream(index, &handles.dialer?),
         What::Dialer => {
             world::keep(Kept::Dialer(handles.server.as_ref()?.dialer()));
             return None;
@@ -342,7 +348,7 @@ fn on_host(op: Op, scene: &Scene<'_, '_>, started: impl Fn(&Scene<'_, '_>)) -> O
             _ => return None,
         },
         _ => {
-            let _own = world::enter(Frame::Own, None);
+            let _own = enter(Frame::Own, None);
             world::keep(Kept::Server(handles.server.clone()?));
             drop(world::with(|world| world.hosts.get_mut(index).map(std::mem::take)));
             drop(handles);
@@ -359,7 +365,7 @@ fn on_host(op: Op, scene: &Scene<'_, '_>, started: impl Fn(&Scene<'_, '_>)) -> O
 
 fn dial(op: Op, index: usize, dialer: &Dialer) -> Option<String> {
     let known = world::with(|world| world.known.len());
-    let _dialing = world::enter(Frame::Dial(known), None);
+    let _dialing = enter(Frame::Dial(known), None);
     let servers = world::with(|world| world.program.as_ref().map_or(0, |program| program.hosts.len()));
     let to = usize::from(op.arg) % (servers + 1);
     let address = if to == servers { REMOTE.to_owned() } else { super::run::address(to) };
@@ -375,4 +381,26 @@ fn dial(op: Op, index: usize, dialer: &Dialer) -> Option<String> {
         user::introduce(known, conn);
     }
     Some(answer(connected))
+}
+
+/// Asks a peer that answers for sure, as a proxy does, and waits for the answer.
+fn upstream(index: usize, dialer: &Dialer) -> Option<String> {
+    let answers = world::with(|world| {
+        let remote = world.program.as_ref().map(|program| program.remote.clone()).unwrap_or_default();
+        matches!(remote[..], [PeerAct::Send(1..), ..]) && !remote.contains(&PeerAct::Reset)
+    });
+    let conn = match dialer.connect(REMOTE, std::time::Duration::from_secs(2)) {
+        Ok(conn) => conn,
+        Err(error) => return Some(error.to_string()),
+    };
+    conn.set_read_timeout(Some(std::time::Duration::from_millis(500)));
+    let read = match conn.reader() {
+        Ok(mut reader) => reader.next(1),
+        Err(error) => Err(error),
+    };
+    if answers && matches!(read, Err(pollproof::Error::Timeout { .. })) {
+        world::violate("upstream", format!("it answers, and a dialer of {index} does not hear it"));
+    }
+    conn.close();
+    Some(answer(read))
 }

@@ -124,6 +124,7 @@ fn play(program: &Program) {
     }
     world::nap(Duration::from_secs(1));
     at_rest();
+    missed();
     world::event("the end");
     for (index, handles) in hosts.iter().enumerate() {
         shut(index, handles);
@@ -231,13 +232,28 @@ fn at_rest() {
     }
 }
 
+/// Whether the OnDisconnect of each connection ran that its peer ended.
+fn missed() {
+    let missed = world::with(|world| {
+        let ended = |steps: &[Step]| steps.ends_with(&[Step::CloseOlder]) && steps.contains(&Step::Request);
+        let known = world.known.iter().enumerate();
+        let mut known = known.filter(|(_, known)| ended(&known.steps) && !known.steps.contains(&Step::Disconnect));
+        known.find(|(_, known)| !known.meddled).map(|known| known.0).filter(|_| !world.meddled)
+    });
+    if let Some(index) = missed {
+        world::violate("missed", format!("nobody closed connection {index}, and its OnDisconnect never ran (H1)"));
+    }
+}
+
 /// The connections of server `index` that are not over, if a graceful shutdown ends each of them: nothing is unread,
 /// nothing is unsent, and no code keeps it open. With their indices.
 fn idle(index: usize) -> Option<Vec<(usize, Connection)>> {
     let known = world::with(|world| {
-        let known = world.known.iter().enumerate().filter(|(_, known)| {
-            known.host == index && !known.steps.ends_with(&[Step::CloseOlder])
-        });
+        let known = world
+            .known
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| known.host == index && !known.steps.ends_with(&[Step::CloseOlder]));
         known.map(|(at, known)| (!known.apart).then(|| Some((at, known.conn.clone()?)))?).collect::<Option<Vec<_>>>()
     })?;
     known.iter().all(|(at, conn)| conn.backlog() == 0 && is_read(*at, conn)).then_some(known)

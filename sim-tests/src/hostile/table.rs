@@ -104,6 +104,7 @@ table! {
 
     Dial "dial" Host [DIALS] ["Dialer::dial"];
     Connect "connect" Host [DIALS] ["Dialer::connect"];
+    Upstream "upstream" Host [DIALS READS WAITS] ["Dialer::connect" "Connection::reader" "Reader::next"];
     Dialer "dialer" Host [] ["Server::dialer"];
     Stats "stats" Host [] ["Server::stats" "Dialer::stats" "Server::local_addr"];
     Spawn "spawn" Host [] ["Server::spawn"];

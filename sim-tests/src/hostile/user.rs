@@ -6,9 +6,10 @@ use std::panic::resume_unwind;
 
 use pollproof::{BoxError, Connection, Detached, Error, Handler, Io, Pool, Runner, Task};
 
+use super::inside::{Frame, enter};
 use super::ops::{End, Scene, perform};
 use super::program::{Place, Runs};
-use super::world::{self, Frame, Kept};
+use super::world::{self, Kept};
 use crate::stage::Step;
 
 /// A value of the program's. It is dropped once, and then runs what the program has for that place.
@@ -34,11 +35,12 @@ impl Drop for Value {
         world::drops(self.number, self.place);
         let _gone = Gone(self.number);
         let end = {
-            let _inside = world::enter(Frame::Code(self.place), self.conn);
+            let _inside = enter(Frame::Code(self.place), self.conn);
             perform(&mut Scene::new(self.place, self.host, self.conn, None))
         };
         // A panic while another one unwinds would end the process: that is the program's fault, not the core's.
         if end == End::Panic && !std::thread::panicking() {
+            world::meddle(None);
             resume_unwind(Box::new("a drop of the program"));
         }
     }
@@ -83,9 +85,12 @@ impl Drop for Over {
 /// Does what the program has at a place where a connection's callback runs.
 fn act(place: Place, host: usize, conn: Option<usize>, io: Option<&mut Io<'_>>) -> Result<(), BoxError> {
     let end = {
-        let _inside = world::enter(Frame::Code(place), conn);
+        let _inside = enter(Frame::Code(place), conn);
         perform(&mut Scene::new(place, host, conn, io))
     };
+    if end != End::Over {
+        world::meddle(conn);
+    }
     match end {
         End::Over => Ok(()),
         End::Fail => Err(Box::new(Failed(Value::new(Place::DropError, host, conn)))),
@@ -284,7 +289,7 @@ impl Running {
 
 impl Runner for Running {
     fn run(&self, task: Task) {
-        let _inside = world::enter(Frame::Code(Place::Run), None);
+        let _inside = enter(Frame::Code(Place::Run), None);
         let conn = world::find(self.host, task.connection().id());
         let second = {
             let mut second = self.second.lock().expect("it is not held across a step");
@@ -293,8 +298,12 @@ impl Runner for Running {
         };
         let end = perform(&mut Scene::new(Place::Run, self.host, conn, None));
         if end == End::Panic {
+            world::meddle(conn);
             drop(task);
             resume_unwind(Box::new(Value::new(Place::DropPayload, self.host, conn)));
+        }
+        if second && matches!(self.runs, Runs::Drops | Runs::Panics) {
+            world::meddle(conn);
         }
         match self.runs {
             Runs::Drops if second => drop(task),

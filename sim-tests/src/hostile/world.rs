@@ -15,6 +15,7 @@ use std::time::Duration;
 use pollproof::sync::simulated::{Condvar, Instant};
 use pollproof::{Connection, Detached, Dialer, Server};
 
+use super::inside::{Frame, enter};
 use super::program::{Op, Place, Program};
 use super::table::What;
 use crate::stage::Step;
@@ -38,19 +39,6 @@ pub enum On {
 /// How often which operation was executed, where, and on which kind of thread.
 pub type Executed = BTreeMap<(What, Place, On), u64>;
 
-/// What a thread is inside of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame {
-    /// Code of the program.
-    Code(Place),
-    /// A dial, when there were so many connections: its connection's callbacks belong to it.
-    Dial(usize),
-    /// It drops something of its own.
-    Own,
-    /// The drop of a value that the program itself dropped.
-    Passive,
-}
-
 /// A connection that the program knows.
 pub struct Known {
     /// Which server it belongs to.
@@ -67,8 +55,10 @@ pub struct Known {
     pub shown: u64,
     /// It has an OnRequest.
     pub handled: bool,
-    /// Its OnRequest waits for another connection, or it has been ended in some way.
+    /// Its OnRequest waits for another connection, or its code keeps it open.
     pub apart: bool,
+    /// Code closed it in some way.
+    pub meddled: bool,
 }
 
 /// What the program keeps.
@@ -102,7 +92,8 @@ pub struct World {
     /// Its servers and dialers.
     pub hosts: Vec<Handles>,
     kept: Vec<Kept>,
-    frames: BTreeMap<usize, Vec<Frame>>,
+    /// What each thread is inside of.
+    pub frames: BTreeMap<usize, Vec<Frame>>,
     /// Values that were made and are not gone, and whether their drop has begun.
     values: BTreeMap<u64, (Place, bool)>,
     began: Option<Instant>,
@@ -110,6 +101,8 @@ pub struct World {
     done: usize,
     dials: usize,
     over: bool,
+    /// Code closes connections, and nobody can tell which.
+    pub meddled: bool,
     events: Vec<(Duration, usize, String, String)>,
     violations: Vec<String>,
     forgiven: Vec<String>,
@@ -169,7 +162,7 @@ pub fn now() -> Duration {
 }
 
 /// The calling thread's number.
-fn me() -> usize {
+pub fn me() -> usize {
     shuttle::current::me().into()
 }
 
@@ -224,64 +217,11 @@ pub fn nap(time: Duration) {
     }
 }
 
-/// A thread is inside something, as long as this lives.
-pub struct Inside;
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        let me = me();
-        with(|world| world.frames.get_mut(&me).and_then(Vec::pop));
-    }
-}
-
-/// The calling thread enters `frame`; `conn` is the index of the connection that it is about.
-pub fn enter(frame: Frame, conn: Option<usize>) -> Inside {
-    let me = me();
-    let (frames, own_drop) = with(|world| {
-        let frames = world.frames.entry(me).or_default();
-        let own_drop = matches!(frame, Frame::Code(place) if place.is_drop())
-            && frames.iter().rev().find(|frame| **frame != Frame::Passive) == Some(&Frame::Own);
-        let before = frames.clone();
-        frames.push(if own_drop { Frame::Passive } else { frame });
-        (before, own_drop)
-    });
-    if let Frame::Code(place) = frame {
-        if !place.is_drop() && !may_run(&frames, conn) {
-            let outer: Vec<&str> = frames.iter().filter_map(code).collect();
-            violate("nested", format!("{} inside {}", place.name(), outer.join(", ")));
-        }
-        if !own_drop {
-            let whose = conn.map_or_else(String::new, |conn| format!(" of {conn}"));
-            event(format!("{}{}{whose}", "  ".repeat(frames.len()), place.name()));
-        }
-    }
-    Inside
-}
-
-fn code(frame: &Frame) -> Option<&'static str> {
-    match frame {
-        Frame::Code(place) => Some(place.name()),
-        _ => None,
-    }
-}
-
-/// Whether a callback may begin inside of `frames`: nothing of the program's is under way there, or a dial whose
-/// connection it is; or, in that, a runner that runs a task.
-fn may_run(frames: &[Frame], conn: Option<usize>) -> bool {
-    let dial = frames.iter().rposition(|frame| matches!(frame, Frame::Dial(_)));
-    let own = match dial.map(|at| frames[at]) {
-        Some(Frame::Dial(before)) if conn.is_none_or(|conn| conn >= before) => dial.map_or(0, |at| at + 1),
-        _ => 0,
-    };
-    let code: Vec<&Frame> = frames[own..].iter().filter(|frame| matches!(frame, Frame::Code(_))).collect();
-    matches!(code[..], [] | [Frame::Code(Place::Run)])
-}
-
 /// Whether another operation may be done, and that it is.
 pub fn may(what: What) -> bool {
     with(|world| {
         world.done += 1;
-        if matches!(what, What::Dial | What::Connect) {
+        if matches!(what, What::Dial | What::Connect | What::Upstream) {
             world.dials += 1;
         }
         !world.over && world.done <= MOST && world.dials <= DIALS
@@ -370,7 +310,8 @@ pub fn find(host: usize, id: u64) -> Option<usize> {
 pub fn know(host: usize, conn: &Connection, handled: bool) -> usize {
     find(host, conn.id()).unwrap_or_else(|| {
         let (conn, id) = (Some(conn.clone()), conn.id());
-        let known = Known { host, id, conn, steps: Vec::new(), took: 0, shown: 0, handled, apart: false };
+        let known =
+            Known { host, id, conn, steps: Vec::new(), took: 0, shown: 0, handled, apart: false, meddled: false };
         with(|world| {
             world.known.push(known);
             world.known.len() - 1
@@ -391,7 +332,15 @@ pub fn took(index: Option<usize>, count: usize) {
     }
 }
 
-/// Connection `index` is not as others any more.
+/// Code closes connection `index`, or some that nobody can tell.
+pub fn meddle(index: Option<usize>) {
+    with(|world| match index {
+        Some(index) => world.known[index].meddled = true,
+        None => world.meddled = true,
+    });
+}
+
+/// Code keeps connection `index` open, or from being handled.
 pub fn set_apart(index: usize) {
     with(|world| world.known[index].apart = true);
 }
