@@ -238,7 +238,7 @@ fn missed() {
         let ended = |steps: &[Step]| steps.ends_with(&[Step::CloseOlder]) && steps.contains(&Step::Request);
         let known = world.known.iter().enumerate();
         let mut known = known.filter(|(_, known)| ended(&known.steps) && !known.steps.contains(&Step::Disconnect));
-        known.find(|(_, known)| !known.meddled).map(|known| known.0).filter(|_| !world.meddled)
+        known.find(|(_, known)| known.served && !known.meddled).map(|known| known.0).filter(|_| !world.meddled)
     });
     if let Some(index) = missed {
         world::violate("missed", format!("nobody closed connection {index}, and its OnDisconnect never ran (H1)"));

@@ -53,6 +53,8 @@ pub struct Known {
     pub took: u64,
     /// Bytes that an OnRequest has consumed or seen.
     pub shown: u64,
+    /// It was given a handler as it began.
+    pub served: bool,
     /// It has an OnRequest.
     pub handled: bool,
     /// Its OnRequest waits for another connection, or its code keeps it open.
@@ -307,11 +309,21 @@ pub fn find(host: usize, id: u64) -> Option<usize> {
 }
 
 /// The index of a connection that came for the first time, or is known.
-pub fn know(host: usize, conn: &Connection, handled: bool) -> usize {
+pub fn know(host: usize, conn: &Connection, served: bool) -> usize {
     find(host, conn.id()).unwrap_or_else(|| {
         let (conn, id) = (Some(conn.clone()), conn.id());
-        let known =
-            Known { host, id, conn, steps: Vec::new(), took: 0, shown: 0, handled, apart: false, meddled: false };
+        let known = Known {
+            host,
+            id,
+            conn,
+            steps: Vec::new(),
+            took: 0,
+            shown: 0,
+            served,
+            handled: served,
+            apart: false,
+            meddled: false,
+        };
         with(|world| {
             world.known.push(known);
             world.known.len() - 1
