@@ -5,6 +5,9 @@
 //! callbacks as SPEC.md says, bytes in order, each fd closed once and not used after, a bounded number of system calls,
 //! no thread and no fd left. Each scenario names what it is about, and fails when that never happened.
 //!
+//! Beside the scenarios are the hostile users (`hostile`): programs that are drawn, and that use the whole public API at
+//! the worst moments.
+//!
 //! Only with `--cfg shuttle --cfg sim`: `cargo xtask sim`. Not here: the kernel (`pollproof::sim`).
 #![deny(missing_docs)]
 #![allow(

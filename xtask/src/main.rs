@@ -91,6 +91,12 @@ enum Command {
         /// Only these scenarios.
         scenarios: Vec<String>,
     },
+    /// Programs of hostile users on the simulated kernel: `--seconds 60`, `--program FILE`; `--help` says more.
+    Hostile {
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Changes guards, bits and orderings of the protocol one at a time; some model must fail with each. Without
     /// --all: one mutant for each site, with the model that is known to fail.
     Mutate {
@@ -166,6 +172,7 @@ fn main() -> ExitCode {
             let schedules = ["--schedules".to_owned(), schedules.to_string()];
             sim::run(races, schedules.into_iter().chain(flags).chain(scenarios))
         }
+        Command::Hostile { arguments } => sim::hostile(arguments),
         Command::Mutate { all: true, seconds, names, .. } => mutate::all(&names, seconds),
         Command::Mutate { again: true, names, .. } => mutate::again(&names),
         Command::Mutate { names, .. } if !names.is_empty() => Err(anyhow::anyhow!("names need --all or --again")),

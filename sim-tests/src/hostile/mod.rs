@@ -21,7 +21,7 @@
 //! | `drive` | a run of programs, and what it prints |
 //! | `report` | what was executed where |
 //!
-//! `cargo xtask sim --hostile --programs 1000` runs them.
+//! `cargo xtask hostile --seconds 60` runs them.
 
 pub mod draw;
 pub mod drive;
