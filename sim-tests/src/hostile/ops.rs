@@ -236,7 +236,7 @@ fn on_io(op: Op, io: &mut Io<'_>, other: Option<(usize, Connection)>, own: Optio
             let paced = world::with(|world| world.known.get(index % world.known.len().max(1))?.conn.clone());
             if let Some(conn) = paced.or(other.map(|other| other.1)) {
                 io.pace_by(&conn);
-                own.into_iter().for_each(world::set_apart);
+                world::with(|world| own.into_iter().for_each(|own| world.known[own].paced = true));
             }
             String::new()
         }

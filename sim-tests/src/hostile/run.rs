@@ -187,12 +187,30 @@ fn foreign(ops: &[Op], host: usize) {
     }
 }
 
+/// A peer that does not read all that comes, or does not yet.
+struct Busy;
+
+impl Busy {
+    fn new() -> Self {
+        world::with(|world| world.busy += 1);
+        Self
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        world::with(|world| world.busy -= 1);
+    }
+}
+
 fn play_peer(peer: Peer, acts: &[PeerAct]) {
+    let mut busy = Some(Busy::new());
     for act in acts {
         let goes_on = match act {
             PeerAct::Send(count) => peer.send(&vec![b'0'; usize::from(*count)]).is_ok(),
             PeerAct::Receive => peer.receive().is_ok_and(|bytes| !bytes.is_empty()),
             PeerAct::Drain => {
+                drop(busy.take());
                 peer.receive_all();
                 true
             }
@@ -215,19 +233,26 @@ fn play_peer(peer: Peer, acts: &[PeerAct]) {
 
 /// A second after the last thing that happened: whether everything that can go on has gone on.
 fn at_rest() {
-    let stuck = world::with(|world| {
+    let (conns, reads_all) = world::with(|world| {
         let mut conns = Vec::new();
         for (index, known) in world.known.iter().enumerate() {
-            if let (Some(conn), true, false) = (&known.conn, known.handled, known.apart) {
-                conns.push((index, conn.clone(), known.shown.max(known.took)));
+            if let Some(conn) = &known.conn {
+                let shown = known.handled.then_some(known.shown.max(known.took));
+                conns.push((index, conn.clone(), shown, known.paced));
             }
         }
-        conns
+        // What was dialed may be a server here that waits itself.
+        (conns, world.busy == 0 && world.dials == 0)
     });
-    for (index, conn, shown) in stuck {
-        let read = conn.bytes_read();
-        if conn.is_active() && conn.backlog() == 0 && read > shown {
+    let drained = conns.iter().all(|(_, conn, ..)| conn.backlog() == 0);
+    for (index, conn, shown, paced) in conns {
+        let (read, backlog) = (conn.bytes_read(), conn.backlog());
+        let waits = backlog > 0 || paced && !drained;
+        if let Some(shown) = shown.filter(|shown| conn.is_active() && !waits && read > *shown) {
             world::violate("lost", format!("{read} bytes of connection {index} were read, and {shown} handled (N2)"));
+        }
+        if reads_all && backlog > 0 && conn.is_active() {
+            world::violate("unsent", format!("{backlog} bytes of connection {index}, whose peer reads (O2, O3)"));
         }
     }
 }

@@ -57,8 +57,10 @@ pub struct Known {
     pub served: bool,
     /// It has an OnRequest.
     pub handled: bool,
-    /// Its OnRequest waits for another connection, or its code keeps it open.
+    /// Its code keeps it open.
     pub apart: bool,
+    /// Its OnRequest may wait for the output of another one.
+    pub paced: bool,
     /// Code closed it in some way.
     pub meddled: bool,
 }
@@ -101,10 +103,13 @@ pub struct World {
     began: Option<Instant>,
     made: u64,
     done: usize,
-    dials: usize,
+    /// Dials that were begun.
+    pub dials: usize,
     over: bool,
     /// Code closes connections, and nobody can tell which.
     pub meddled: bool,
+    /// Peers that do not read all that comes, or do not yet.
+    pub busy: usize,
     events: Vec<(Duration, usize, String, String)>,
     violations: Vec<String>,
     forgiven: Vec<String>,
@@ -322,6 +327,7 @@ pub fn know(host: usize, conn: &Connection, served: bool) -> usize {
             served,
             handled: served,
             apart: false,
+            paced: false,
             meddled: false,
         };
         with(|world| {
@@ -352,7 +358,7 @@ pub fn meddle(index: Option<usize>) {
     });
 }
 
-/// Code keeps connection `index` open, or from being handled.
+/// Code keeps connection `index` open.
 pub fn set_apart(index: usize) {
     with(|world| world.known[index].apart = true);
 }
