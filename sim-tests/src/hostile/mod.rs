@@ -12,7 +12,7 @@
 //! | `table` | the operations, and the public methods that they call |
 //! | `program`, `text` | a program as data and as text |
 //! | `draw` | a program from a seed |
-//! | `ops` | what the operations do |
+//! | `ops`, `hosts` | what the operations do, on connections and on servers |
 //! | `user` | handlers, hooks, runners and values |
 //! | `world` | what code of a program shares, and what went wrong |
 //! | `inside` | what each thread is inside of |
@@ -26,6 +26,7 @@
 pub mod draw;
 pub mod drive;
 pub mod explore;
+pub mod hosts;
 pub mod inside;
 pub mod ops;
 pub mod program;

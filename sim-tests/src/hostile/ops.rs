@@ -1,24 +1,25 @@
-//! What the operations do: one call of the public API each, or the few that belong together.
+//! What the operations on connections do: one call of the public API each, or the few that belong together.
 //!
-//! What a call answers is written down and otherwise ignored: hostile code does not care.
+//! What a call answers is written down and otherwise ignored: hostile code does not care. Not here: the operations on
+//! servers and dialers (`hosts`).
 
 use std::io::{BufRead as _, Read as _};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use pollproof::sync::time::Instant;
-use pollproof::{Connection, Dialer, Io, Reader, Writer};
+use pollproof::{Connection, Io, Reader, Writer};
 
+use super::hosts::on_host;
 use super::inside::{Frame, enter};
-use super::program::{HUGE, Kinds, Op, PeerAct, Place};
+use super::program::{HUGE, Kinds, Op, Place};
 use super::table::{Needs, What, entry, possible};
-use super::user::{self, Lent, User};
+use super::user::{self, Lent};
 use super::world::{self, Kept};
-use crate::stage::{REMOTE, Step};
 
 /// Where code runs, and what it has there.
 pub struct Scene<'s, 'i> {
-    place: Place,
-    host: usize,
+    pub(super) place: Place,
+    pub(super) host: usize,
     conn: Option<usize>,
     io: Option<&'s mut Io<'i>>,
 }
@@ -71,7 +72,7 @@ pub fn perform_all(ops: &[Op], scene: &mut Scene<'_, '_>) -> End {
 }
 
 /// What is written down of a result.
-fn answer<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
+pub(super) fn answer<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
     result.map_or_else(|error| error.to_string(), |_| "ok".to_owned())
 }
 
@@ -311,96 +312,4 @@ fn write(op: Op, writer: &mut Writer<'_>, host: usize, conn: Option<usize>) -> S
         }
     }
     String::new()
-}
-
-fn on_host(op: Op, scene: &Scene<'_, '_>, started: impl Fn(&Scene<'_, '_>)) -> Option<String> {
-    let (index, handles) = world::with(|world| {
-        let index = op.on.map_or(scene.host, usize::from) % world.hosts.len().max(1);
-        Some((index, world.hosts.get(index)?.clone()))
-    })?;
-    handles.dialer.as_ref()?;
-    started(scene);
-    if entry(op.what).kinds.has(Kinds::SHUTS) {
-        world::meddle(None);
-    }
-    let deadline = std::time::Duration::from_millis(2 * u64::from(op.arg.min(20)));
-    let before = world::now();
-    let answered = match op.what {
-        What::Dial | What::Connect => return dial(op, index, &handles.dialer?),
-        What::Upstream => return upstream(index, &handles.dialer?),
-        What::Dialer => {
-            world::keep(Kept::Dialer(handles.server.as_ref()?.dialer()));
-            return None;
-        }
-        What::Stats => {
-            let stats = handles.server.as_ref().map(|server| (server.local_addr().tcp(), server.stats()));
-            return Some(format!("{} open", stats.map_or(handles.dialer?.stats(), |stats| stats.1).open));
-        }
-        What::Spawn => answer(handles.server.as_ref()?.spawn()),
-        What::BeginHost => match (&handles.server, &handles.dialer) {
-            (Some(server), _) => answer(server.begin_shutdown(deadline)),
-            (None, Some(dialer)) => answer(dialer.begin_shutdown(deadline)),
-            _ => return None,
-        },
-        What::ShutHost => match (&handles.server, &handles.dialer) {
-            (Some(server), _) if op.arg != 1 => answer(server.shutdown(deadline)),
-            (_, Some(dialer)) => answer(dialer.shutdown(deadline)),
-            _ => return None,
-        },
-        _ => {
-            let _own = enter(Frame::Own, None);
-            world::keep(Kept::Server(handles.server.clone()?));
-            drop(world::with(|world| world.hosts.get_mut(index).map(std::mem::take)));
-            drop(handles);
-            return None;
-        }
-    };
-    let took = world::now() - before;
-    if took > deadline + super::run::GRACE {
-        let where_from = scene.place.name();
-        world::violate("late", format!("shutdown in {where_from}: {op} took {took:?} of {deadline:?}"));
-    }
-    Some(answered)
-}
-
-fn dial(op: Op, index: usize, dialer: &Dialer) -> Option<String> {
-    let known = world::with(|world| world.known.len());
-    let _dialing = enter(Frame::Dial(known), None);
-    let servers = world::with(|world| world.program.as_ref().map_or(0, |program| program.hosts.len()));
-    let to = usize::from(op.arg) % (servers + 1);
-    let address = if to == servers { REMOTE.to_owned() } else { super::run::address(to) };
-    let timeout = std::time::Duration::from_millis(5);
-    if op.what == What::Dial {
-        return Some(answer(dialer.dial(&address, timeout, User::new(index))));
-    }
-    let connected = dialer.connect(&address, timeout);
-    if let Ok(conn) = &connected {
-        user::limit(conn);
-        let known = world::know(index, conn, false);
-        [Step::Prepare, Step::Connect, Step::Connected].into_iter().for_each(|step| world::step(known, step));
-        user::introduce(known, conn);
-    }
-    Some(answer(connected))
-}
-
-/// Asks a peer that answers for sure, as a proxy does, and waits for the answer.
-fn upstream(index: usize, dialer: &Dialer) -> Option<String> {
-    let answers = world::with(|world| {
-        let remote = world.program.as_ref().map(|program| program.remote.clone()).unwrap_or_default();
-        matches!(remote[..], [PeerAct::Send(1..), ..]) && !remote.contains(&PeerAct::Reset)
-    });
-    let conn = match dialer.connect(REMOTE, std::time::Duration::from_secs(2)) {
-        Ok(conn) => conn,
-        Err(error) => return Some(error.to_string()),
-    };
-    conn.set_read_timeout(Some(std::time::Duration::from_millis(500)));
-    let read = match conn.reader() {
-        Ok(mut reader) => reader.next(1),
-        Err(error) => Err(error),
-    };
-    if answers && matches!(read, Err(pollproof::Error::Timeout { .. })) {
-        world::violate("upstream", format!("it answers, and a dialer of {index} does not hear it"));
-    }
-    conn.close();
-    Some(answer(read))
 }
