@@ -18,6 +18,23 @@ const EXEMPT: &[(&str, &str)] = &[
     ("Server::run", "it does not return before the shutdown: the start of a server, `start=run`"),
 ];
 
+/// The type that the line `impl...` is for, past its generics.
+fn implemented(line: &str) -> String {
+    let mut depth = 0;
+    let past = line.trim_start_matches("impl").trim_start_matches(|letter| {
+        depth += i32::from(letter == '<') - i32::from(letter == '>');
+        depth > 0 || letter == '>' || letter == ' '
+    });
+    past.chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+#[test]
+fn an_implementation_is_read() {
+    for line in ["impl Io {", "impl<'a> Io<'a> {", "impl<T: ?Sized + Into<Vec<u8>>> Io<'_, T> {", "impl Io<'_>"] {
+        assert_eq!(implemented(line), "Io", "{line}");
+    }
+}
+
 /// The public methods of the handles, as the sources of the core have them.
 fn methods() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -26,9 +43,7 @@ fn methods() -> BTreeSet<String> {
         let mut documented = false;
         for line in text.lines() {
             if line.starts_with("impl") {
-                let head = line.rsplit_once(" for ").map_or(line, |(_, of)| of);
-                let head = head.trim_start_matches("impl").trim_start_matches("<'a>").trim_start();
-                let name: String = head.chars().take_while(char::is_ascii_alphanumeric).collect();
+                let name = implemented(line);
                 of = (!line.contains(" for ") && TYPES.contains(&name.as_str())).then_some(name);
             } else if line.starts_with('}') {
                 of = None;
