@@ -112,7 +112,8 @@ fn one(run: &Run, seed: u64, found: &Mutex<Found>) {
 fn print(run: &Run, seed: u64, program: &Program, failure: &Failure) {
     let timeline = if run.timeline { failure.timeline.as_str() } else { "" };
     let by = failure.by.name();
-    println!("# {}\n# by {by}, schedule {}, --seed {seed}\n{program}{timeline}", failure.what, failure.schedule);
+    let schedule = failure.schedule;
+    println!("# {}\n# by {by}: --seed {seed} --schedules {schedule} --program FILE\n{program}{timeline}", failure.what);
 }
 
 /// Runs one program. Whether it holds.
