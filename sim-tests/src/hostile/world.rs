@@ -102,7 +102,8 @@ pub struct World {
     values: BTreeMap<u64, (Place, bool)>,
     began: Option<Instant>,
     made: u64,
-    done: usize,
+    /// Operations that were begun.
+    pub done: usize,
     /// Dials that were begun.
     pub dials: usize,
     over: bool,
