@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::addr::Addr;
 use crate::connection::Connection;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::flow::flow_settings;
 use crate::handler::{Factory, Handler, Service, Unserved};
@@ -104,7 +105,11 @@ impl Dialer {
     /// # Ok::<(), pollproof::Error>(())
     /// ```
     pub fn dial(&self, address: &str, timeout: Duration, handler: impl Handler) -> Result<Connection> {
-        self.open(address, timeout, Arc::new(handler).make())
+        let handler = Arc::new(handler);
+        let dialed = self.open(address, timeout, handler.make());
+        // The last one, if the connection is over.
+        door::discard_of(self.server.shared(), "drop of the handler", handler);
+        dialed
     }
 
     /// Connects as [`dial`](Self::dial) does, without a handler: the connection is read by

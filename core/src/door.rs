@@ -24,6 +24,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::connection::{CloseCallback, Connection, Detached, Request};
+use crate::duty::Duty;
 use crate::error::Error;
 use crate::handler::BoxError;
 use crate::io::Io;
@@ -161,20 +162,29 @@ pub(crate) fn discard<T>(conn: &Connection, what: &'static str, value: T) {
     if !std::mem::needs_drop::<T>() {
         return;
     }
+    let inside = whereabouts::inside();
     let _entered = enter(conn);
     if let Err(payload) = call(|| drop(value)) {
-        let _ = panicked(conn, what, payload);
+        let error = Error::Panicked { callback: what, connection: conn.id(), message: message(payload) };
+        if inside {
+            // Who hears of it is not called inside other user code.
+            Duty::Report(conn.conn().server.clone(), error).leave_home(conn);
+        } else {
+            conn.conn().server.report(error);
+        }
         let _ = lifecycle::close(&Fx::new(conn, &State::new()));
     }
 }
 
 /// Drops a value of a user's that belongs to no connection.
-pub(crate) fn discard_of(server: &Shared, what: &'static str, value: impl Any) {
+pub(crate) fn discard_of(server: &Arc<Shared>, what: &'static str, value: impl Any) {
+    let inside = whereabouts::inside();
     let _entered = whereabouts::enter(What::Callback, server, None);
     if let Err(payload) = call(|| drop(value)) {
-        let message = message(payload);
         server.counters.panics.add(1);
-        server.report(Error::Server { call: what, source: std::io::Error::other(format!("it panicked: {message}")) });
+        let source = std::io::Error::other(format!("it panicked: {}", message(payload)));
+        let error = Error::Server { call: what, source };
+        if inside { Duty::Report(server.clone(), error).leave(server, 0) } else { server.report(error) }
     }
 }
 
@@ -204,7 +214,8 @@ pub(crate) fn tell(server: &Shared, hook: &(dyn Fn(&Error) + Send + Sync), error
 }
 
 /// Drops a handle of a hook, which may be the last.
-pub(crate) fn discard_hook(hook: Arc<Hook>) {
+pub(crate) fn discard_hook(server: &Shared, hook: Arc<Hook>) {
+    let _entered = whereabouts::enter(What::Callback, server, None);
     if let Err(payload) = call(|| drop(hook)) {
         let _ = message(payload);
     }

@@ -25,6 +25,9 @@ use crate::waiting;
 /// Small results are copied, so that they do not keep a whole block alive.
 const COPIED: usize = 4096;
 
+/// No memory holds more: a call that wants more would wait for ever.
+const MOST: usize = isize::MAX as usize;
+
 /// The unread bytes of one connection, and those that will come.
 ///
 /// Inside a handler it is [`Io::reader`](crate::Io::reader); outside, [`Connection::reader`]. Calls that want
@@ -199,6 +202,10 @@ impl<Place: ?Sized> Reader<'_, Place> {
 
     #[cold]
     fn wait(&mut self, count: usize, call: &'static str) -> Result<()> {
+        if count > MOST {
+            let connection = self.conn.id();
+            return Err(Error::TooLarge { call, connection, size: count, limit: MOST });
+        }
         self.spill();
         waiting::readable(self.conn, self.local, self.own, count, call)
     }
@@ -208,7 +215,8 @@ impl<Place: ?Sized> Reader<'_, Place> {
     /// # Errors
     ///
     /// [`Error::Eof`] when the peer stops before, [`Error::Closed`] when the connection is closed,
-    /// [`Error::Timeout`] when the time is up. What is there stays there.
+    /// [`Error::Timeout`] when the time is up, [`Error::TooLarge`] when no memory holds so many bytes. What is there stays
+    /// there.
     ///
     /// ```
     /// # fn handler(io: &mut pollproof::Io<'_>) -> pollproof::Result<()> {

@@ -116,7 +116,7 @@ impl Shared {
         let hook = lock(&self.hook).clone();
         if let Some(hook) = hook {
             door::tell(self, &**hook, &error);
-            door::discard_hook(hook);
+            door::discard_hook(self, hook);
         }
         door::told(error);
     }
@@ -133,7 +133,7 @@ impl Shared {
 
     /// If the server is over, whoever still has a handle of it: gives back its fds, the runner and what else its user
     /// gave it. Called when a loop or a connection has ended. (U4)
-    pub(crate) fn release_if_over(&self) {
+    pub(crate) fn release_if_over(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         let over = state.ending && state.running.is_empty() && self.open() == 0;
         if !over || std::mem::replace(&mut state.released, true) {
@@ -146,7 +146,7 @@ impl Shared {
         door::discard_of(self, "drop of the runner", runner);
         let hook = lock(&self.hook).take();
         if let Some(hook) = hook {
-            door::discard_hook(hook);
+            door::discard_hook(self, hook);
         }
     }
 
@@ -186,7 +186,7 @@ impl Shared {
     }
 
     /// A connection is over: its fd is closed and its slot is free. (Q1)
-    pub(crate) fn one_less(&self, place: Place) {
+    pub(crate) fn one_less(self: &Arc<Self>, place: Place) {
         let wakes = if place.dialed { self.gate.wake() } else { self.gate.leave() };
         if wakes && let Err(errno) = self.pollers[0].wake() {
             self.report(Error::Server { call: "eventfd write", source: errno.into() });
@@ -205,7 +205,7 @@ impl Shared {
     }
 
     /// The loop `home` is over. Two threads may say so, the second late. With the last loop, the threads end.
-    pub(crate) fn loop_ended(&self, home: usize) {
+    pub(crate) fn loop_ended(self: &Arc<Self>, home: usize) {
         let mut state = lock(&self.state);
         state.running.retain(|running| *running != home);
         let last = state.running.is_empty();

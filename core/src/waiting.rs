@@ -80,7 +80,7 @@ pub(crate) fn readable(
         if local.is_some() && lifecycle::readable(&fx, false) == Reading::Data {
             continue;
         }
-        let target = own.consumed + count as u64;
+        let target = own.consumed.saturating_add(count as u64);
         let wake = trigger::wait_readable(&fx, target, |trigger, ticket| sleep(&fx, local, trigger, ticket, end));
         // Safety: as above.
         unsafe { input.collect(own) };

@@ -11,6 +11,7 @@ use std::io;
 use bytes::buf::UninitSlice;
 use bytes::{BufMut, Bytes};
 
+use crate::buffer::chunks::LARGE;
 use crate::buffer::gather::Gather;
 use crate::buffer::output::Batch;
 use crate::connection::Connection;
@@ -102,6 +103,12 @@ impl<'a> Writer<'a> {
     /// ```
     #[inline]
     pub fn append(&self, bytes: Bytes) {
+        if self.local.is_none() && bytes.len() < LARGE {
+            // It is copied, and dropped here: its owner may be a user's. A handler on its polling thread is inside the
+            // door already. (U2)
+            self.write(&bytes);
+            return door::discard(self.conn, "drop of lent bytes", bytes);
+        }
         self.gather.borrow_mut().get_or_insert_with(|| Self::memory(self.local)).append(bytes);
     }
 
@@ -216,6 +223,18 @@ impl<'a> Writer<'a> {
             if !spent.is_empty() {
                 door::discard_each(self.conn, "drop of lent bytes", spent);
             }
+        }
+    }
+}
+
+impl Drop for Writer<'_> {
+    /// What was not flushed is gone.
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(gather) = self.gather.get_mut()
+            && !gather.is_empty()
+        {
+            door::discard_each(self.conn, "drop of lent bytes", gather.clear());
         }
     }
 }

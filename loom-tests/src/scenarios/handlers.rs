@@ -115,11 +115,13 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let slot = share(SharedSlot::<Shared<Handler>>::default());
-            drop(slot.set(share(Handler(UnsafeCell::new(1)))));
+            let _ = slot.set(share(Handler(UnsafeCell::new(1))));
             let seen = share(std::sync::atomic::AtomicU32::new(0));
             let setter = {
                 let slot = slot.clone();
-                Box::new(move || drop(slot.set(share(Handler(UnsafeCell::new(2))))))
+                Box::new(move || {
+                    let _ = slot.set(share(Handler(UnsafeCell::new(2))));
+                })
             };
             let caller = {
                 let seen = seen.clone();
