@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`races`] | the races, one file each |
 //! | [`race`] | what a race is; what its file may use |
+//! | [`inside`] | a connection that knows when it is called from inside user code, which some races are told with |
 //! | [`published`] | the vocabulary of the published document, which transcriptions are written in |
 //! | [`explore`] | carries out one exploration, in a child process |
 //! | `search` | the depth-first search for the shortest failing order (in the shuttle build) |
@@ -31,6 +32,7 @@ pub mod explore;
 pub mod export;
 pub mod figures;
 pub mod graph;
+pub mod inside;
 pub mod minimal;
 #[cfg(not(any(loom, shuttle)))]
 pub mod model;

@@ -119,7 +119,13 @@ impl Failure {
         } else {
             Shows::Panic
         };
-        Self { how, clause: clause.map(str::to_owned), message: message.lines().next().unwrap_or_default().to_owned() }
+        // Of a deadlock a checker tells in its own terms.
+        let message = match how {
+            Shows::Deadlock if lower.contains("already holds") => "deadlock: it waits for a lock that it holds itself",
+            Shows::Deadlock => "deadlock: whoever is left waits for ever",
+            _ => message.lines().next().unwrap_or_default(),
+        };
+        Self { how, clause: clause.map(str::to_owned), message: message.to_owned() }
     }
 
     /// Whether this is what a race expects.
@@ -131,7 +137,7 @@ impl Failure {
         }
     }
 
-    /// Whether both broke the same way. What is said of a deadlock tells of every thread, and is not compared.
+    /// Whether both broke the same way. What is said of a deadlock is not compared.
     pub fn same(&self, other: &Failure) -> bool {
         let said = self.how == Shows::Deadlock || self.message == other.message;
         self.how == other.how && self.clause == other.clause && said

@@ -24,6 +24,11 @@ mod n307_unmade_context;
 mod n351_read_after_inuse;
 mod netty440_both_ends_close;
 mod own1_refused_end;
+mod own2_nobody_woken;
+mod own3_disconnect_in_request;
+mod own4_carried_section;
+mod own5_chain_of_closes;
+mod own6_panic_in_drop;
 mod tokio8056_counted_idle;
 mod w01_lost_disconnect;
 mod w02_two_adders;
@@ -99,6 +104,11 @@ pub static RACES: &[&Race] = &[
     &netty440_both_ends_close::RACE,
     &tokio8056_counted_idle::RACE,
     &own1_refused_end::RACE,
+    &own2_nobody_woken::RACE,
+    &own3_disconnect_in_request::RACE,
+    &own4_carried_section::RACE,
+    &own5_chain_of_closes::RACE,
+    &own6_panic_in_drop::RACE,
 ];
 
 /// The race of that name or id.
