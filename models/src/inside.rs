@@ -44,11 +44,6 @@ pub trait Code: Sized + Send + Sync + 'static {
         Sent::All
     }
 
-    /// Whether the end of the peer's stream leaves the connection open.
-    fn keeps_open(&self) -> bool {
-        false
-    }
-
     /// Inside OnRequest, when everything is consumed.
     fn on_request(&self, _conn: &Conn<Self>) {}
 
@@ -275,10 +270,6 @@ impl<C: Code> Effects for Conn<C> {
 
     fn install_handler(&self) -> bool {
         false
-    }
-
-    fn keeps_open(&self) -> bool {
-        self.inner.code.keeps_open()
     }
 
     fn input_empty(&self) -> bool {

@@ -70,14 +70,14 @@ fn play(stage: &Stage, how: As) -> Conn<Lender> {
     if let Ok(through) = output::flush(&conn) {
         output::end_flush(&conn, through);
     }
-    let (p, f, own) = (conn.another(), conn.another(), home.clone());
+    let (p, f) = (conn.another(), conn.another());
     let poll = move || {
         polling(|| {
             let _ = output::writable(&p);
-            own.serve_what_is_there();
         });
     };
     stage.race([role("P", poll), role("F", move || wait(&f))]);
+    // The next turn of the loop.
     home.serve_what_is_there();
     conn
 }
