@@ -361,7 +361,8 @@ impl Connection {
         let refused = || Err(Error::Closed { call: "detach", connection: self.id() });
         // In place before the word says so: the end may come on another thread at once. A callback that is refused is
         // dropped without the lock.
-        if !self.0.rare.set_detached(Box::new(callback)) {
+        if let Err(callback) = self.0.rare.set_detached(Box::new(callback)) {
+            door::discard(self, "drop of a detach callback", callback);
             return refused();
         }
         let _step = whereabouts::take_step();

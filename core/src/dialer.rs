@@ -137,8 +137,18 @@ impl Dialer {
     /// Dials, whatever serves the connection.
     fn open(&self, address: &str, timeout: Duration, service: Box<dyn Service>) -> Result<Connection> {
         let shared = self.server.shared();
-        let (fd, peer) = shared.sys.connect(address, timeout, &shared.sockets)?;
-        let conn = shared.dialed(fd, peer, service)?;
+        let unused = |service, error| {
+            door::discard_of(shared, "drop of the handler", service);
+            Err(error)
+        };
+        let (fd, peer) = match shared.sys.connect(address, timeout, &shared.sockets) {
+            Ok(connected) => connected,
+            Err(error) => return unused(service, error),
+        };
+        let conn = match shared.dialed(fd, peer, service) {
+            Ok(conn) => conn,
+            Err(service) => return unused(service, Error::ShutDown { call: "dial" }),
+        };
         let _step = whereabouts::take_step();
         let state = State::new();
         let fx = Fx::new(&conn, &state);

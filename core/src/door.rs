@@ -199,24 +199,38 @@ pub(crate) fn run_on_runner(task: Task) {
     let entered = whereabouts::enter(What::Runner, server, Some(conn.conn()));
     let (ran, dropped) = (call(|| runner.run(task)), call(|| drop(runner)));
     drop(entered);
-    if let Some(payload) = ran.and(dropped).err() {
-        let _ = panicked(&conn, "runner", payload);
-        let _ = lifecycle::close(&Fx::new(&conn, &State::new()));
+    for (what, payload) in [("runner", ran.err()), ("drop of the runner", dropped.err())] {
+        if let Some(payload) = payload {
+            let _ = panicked(&conn, what, payload);
+            let _ = lifecycle::close(&Fx::new(&conn, &State::new()));
+        }
     }
 }
 
 /// Tells `hook` of an error. One that panics has said all it had to say.
 pub(crate) fn tell(server: &Shared, hook: &(dyn Fn(&Error) + Send + Sync), error: &Error) {
-    let _entered = whereabouts::enter(What::Callback, server, None);
-    if let Err(payload) = call(|| hook(error)) {
-        let _ = message(payload);
-    }
+    quietly(server, || hook(error));
 }
 
 /// Drops a handle of a hook, which may be the last.
 pub(crate) fn discard_hook(server: &Shared, hook: Arc<Hook>) {
+    quietly(server, || drop(hook));
+}
+
+/// Drops an error that may be a user's, after it was told.
+pub(crate) fn told(server: &Shared, error: Error) {
+    quietly(server, || drop(error));
+}
+
+/// Drops a value of a server that nobody has a handle of any more.
+pub(crate) fn discard_last<T>(server: &Shared, value: T) {
+    quietly(server, || drop(value));
+}
+
+/// Calls what nobody is told of if it panics.
+fn quietly(server: &Shared, user: impl FnOnce()) {
     let _entered = whereabouts::enter(What::Callback, server, None);
-    if let Err(payload) = call(|| drop(hook)) {
+    if let Err(payload) = call(user) {
         let _ = message(payload);
     }
 }
@@ -224,14 +238,8 @@ pub(crate) fn discard_hook(server: &Shared, hook: Arc<Hook>) {
 /// Tells the subscribers of `tracing`.
 #[cfg(feature = "tracing")]
 pub(crate) fn trace(event: impl FnOnce()) {
+    let _entered = whereabouts::enter_any();
     if let Err(payload) = call(event) {
-        let _ = message(payload);
-    }
-}
-
-/// Drops an error that may be a user's, after it was told.
-pub(crate) fn told(error: Error) {
-    if let Err(payload) = call(|| drop(error)) {
         let _ = message(payload);
     }
 }

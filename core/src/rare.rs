@@ -49,15 +49,15 @@ impl Rare {
         self.parts().as_ref().map_or_else(Limit::default, |parts| parts.write)
     }
 
-    /// `callback` is who wants the fd back. Whether nobody wanted it before.
-    pub(crate) fn set_detached(&self, callback: DetachCallback) -> bool {
+    /// `callback` is who wants the fd back. It comes back if somebody wanted it before.
+    pub(crate) fn set_detached(&self, callback: DetachCallback) -> Result<(), DetachCallback> {
         let mut parts = self.parts();
         let slot = &mut parts.get_or_insert_default().detached;
         if slot.is_some() {
-            return false;
+            return Err(callback);
         }
         *slot = Some(callback);
-        true
+        Ok(())
     }
 
     /// Who wants the fd back, once.

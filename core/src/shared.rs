@@ -8,7 +8,7 @@ use crate::addr::Addr;
 use crate::balance::Balance;
 use crate::connection::Connection;
 use crate::door;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::flow::Flow;
 use crate::handler::Service;
 use crate::options::{Settings, SocketOptions};
@@ -118,7 +118,7 @@ impl Shared {
             door::tell(self, &**hook, &error);
             door::discard_hook(self, hook);
         }
-        door::told(error);
+        door::told(self, error);
     }
 
     /// The runner, if there is one. A handle of its own: what it runs may be the end of the server.
@@ -163,18 +163,18 @@ impl Shared {
         Place { id, home: home as u32, dialed }
     }
 
-    /// A dialed connection in its place, unless a shutdown has begun. (S2)
+    /// A dialed connection in its place, unless a shutdown has begun: then its service comes back. (S2)
     pub(crate) fn dialed(
         self: &Arc<Self>,
         fd: <Kernel as Sys>::Fd,
         peer: Addr,
         service: Box<dyn Service>,
-    ) -> Result<Connection> {
+    ) -> std::result::Result<Connection, Box<dyn Service>> {
         // The lock is held until the connection is in the registry, so that a shutdown either refuses it or
         // finds it there.
         let state = lock(&self.state);
         if state.ending {
-            return Err(Error::ShutDown { call: "dial" });
+            return Err(service);
         }
         self.counters.dialed.add(1);
         let place = self.place(true);
@@ -251,6 +251,19 @@ impl Shared {
     /// Every connection that is not over.
     pub(crate) fn connections(&self) -> Vec<Connection> {
         self.pollers.iter().flat_map(|poller| poller.registry.all()).collect()
+    }
+}
+
+/// One that never ran, and was not shut down, has everything still. (U1)
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let listening = lock(&self.state).listener.take();
+        door::discard_last(self, listening);
+        // Safety: a connection would have a handle of this.
+        let runner = unsafe { self.runner.with_mut(Option::take) };
+        door::discard_last(self, runner);
+        let hook = lock(&self.hook).take();
+        door::discard_last(self, hook);
     }
 }
 

@@ -157,6 +157,13 @@ pub(crate) fn enter(what: What, server: &Shared, conn: Option<&Conn>) -> Entered
     Entered(here(|here| here.frames.borrow_mut().push(frame)).is_some())
 }
 
+/// As [`enter`], for user code that is called for nobody.
+#[cfg(feature = "tracing")]
+pub(crate) fn enter_any() -> Entered {
+    let frame = Frame { what: What::Callback, server: 0, conn: 0 };
+    Entered(here(|here| here.frames.borrow_mut().push(frame)).is_some())
+}
+
 /// This thread is inside user code as long as this lives.
 #[must_use]
 pub(crate) struct Entered(bool);

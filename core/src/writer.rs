@@ -11,7 +11,6 @@ use std::io;
 use bytes::buf::UninitSlice;
 use bytes::{BufMut, Bytes};
 
-use crate::buffer::chunks::LARGE;
 use crate::buffer::gather::Gather;
 use crate::buffer::output::Batch;
 use crate::connection::Connection;
@@ -103,13 +102,10 @@ impl<'a> Writer<'a> {
     /// ```
     #[inline]
     pub fn append(&self, bytes: Bytes) {
-        if self.local.is_none() && bytes.len() < LARGE {
-            // It is copied, and dropped here: its owner may be a user's. A handler on its polling thread is inside the
-            // door already. (U2)
-            self.write(&bytes);
-            return door::discard(self.conn, "drop of lent bytes", bytes);
+        let copied = self.gather.borrow_mut().get_or_insert_with(|| Self::memory(self.local)).append(bytes);
+        if let Some(bytes) = copied {
+            door::discard(self.conn, "drop of lent bytes", bytes);
         }
-        self.gather.borrow_mut().get_or_insert_with(|| Self::memory(self.local)).append(bytes);
     }
 
     /// Room for `count` bytes, to be filled in place. [`ack`](Self::ack) says how many of them are output. What is
@@ -227,13 +223,10 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// What was not flushed is dropped as what was is. (U1)
 impl Drop for Writer<'_> {
-    /// What was not flushed is gone.
-    #[inline]
     fn drop(&mut self) {
-        if let Some(gather) = self.gather.get_mut()
-            && !gather.is_empty()
-        {
+        if let Some(mut gather) = self.gather.get_mut().take() {
             door::discard_each(self.conn, "drop of lent bytes", gather.clear());
         }
     }

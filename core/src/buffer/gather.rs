@@ -151,14 +151,16 @@ impl Gather {
         }
     }
 
-    /// Appends `bytes`: as they are if they are at least [`LARGE`], else a copy.
-    pub fn append(&mut self, bytes: Bytes) {
+    /// Appends `bytes`: as they are if they are at least [`LARGE`], else a copy; then they come back, to be dropped.
+    pub fn append(&mut self, bytes: Bytes) -> Option<Bytes> {
         if bytes.len() < LARGE {
-            return self.write(&bytes);
+            self.write(&bytes);
+            return Some(bytes);
         }
         self.close_open();
         self.closed_len += bytes.len();
         self.closed.push(Run::Lent(bytes));
+        None
     }
 
     /// `n` contiguous bytes to fill. They become output by [`ack`](Self::ack), in whole or in part, before
