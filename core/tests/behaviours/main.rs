@@ -37,6 +37,10 @@ mod reading;
 mod shutdown;
 mod support;
 mod timing;
+mod user_bytes;
+mod user_drops;
+mod user_panics;
+mod users;
 
 #[cfg(all(feature = "net", not(any(loom, shuttle))))]
 fn main() -> std::process::ExitCode {
@@ -49,6 +53,9 @@ fn main() -> std::process::ExitCode {
         reading::all,
         shutdown::all,
         timing::all,
+        user_bytes::all,
+        user_drops::all,
+        user_panics::all,
     ];
     let cases = modules.iter().flat_map(|all| all());
     let trials = cases.flat_map(|(name, places, test)| {
