@@ -39,7 +39,9 @@ mod support;
 mod timing;
 mod user_bytes;
 mod user_drops;
+mod user_nesting;
 mod user_panics;
+mod user_waits;
 mod users;
 
 #[cfg(all(feature = "net", not(any(loom, shuttle))))]
@@ -55,7 +57,9 @@ fn main() -> std::process::ExitCode {
         timing::all,
         user_bytes::all,
         user_drops::all,
+        user_nesting::all,
         user_panics::all,
+        user_waits::all,
     ];
     let cases = modules.iter().flat_map(|all| all());
     let trials = cases.flat_map(|(name, places, test)| {

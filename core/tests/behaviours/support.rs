@@ -54,13 +54,19 @@ impl Place {
 
     /// A running server with `builder`'s settings.
     pub fn serve<H: Handler>(self, builder: Builder<H>) -> Serving {
+        let serving = self.bind(builder);
+        serving.server.spawn().expect("threads");
+        serving
+    }
+
+    /// One that does not run yet.
+    pub fn bind<H: Handler>(self, builder: Builder<H>) -> Serving {
         let folder = (self == Unix).then(folder);
         let address = match &folder {
             Some(folder) => format!("unix:{}", folder.path().join("socket").display()),
             None => "127.0.0.1:0".to_owned(),
         };
         let server = builder.bind(&address).expect("a free address");
-        server.spawn().expect("threads");
         Serving { server, _folder: folder }
     }
 

@@ -2,12 +2,15 @@
 
 #![cfg(all(feature = "net", not(any(loom, shuttle))))]
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read};
+use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use pollproof::Error;
 use pollproof::sync::Arc;
 use pollproof::sync::atomic::{AtomicUsize, Ordering};
-use pollproof::{Builder, Error};
 use socket2::Socket;
 
 use crate::queue::{Receiver, queue};
@@ -86,7 +89,7 @@ impl Drop for Counted {
 }
 
 /// Has `builder` tell which callbacks panic, for which connection.
-pub fn telling(builder: Builder) -> (Builder, Receiver<(&'static str, u64)>) {
+pub fn telling(builder: pollproof::Builder) -> (pollproof::Builder, Receiver<(&'static str, u64)>) {
     let (sender, panics) = queue();
     let tells = move |error: &Error| {
         if let Error::Panicked { callback, connection, .. } = error {
@@ -120,7 +123,7 @@ pub fn all_is_well(serving: &Serving) {
 /// A server whose first connection has `first` as its OnRequest; the others echo.
 pub fn spoiled<R: pollproof::Outcome>(
     place: Place,
-    builder: Builder,
+    builder: pollproof::Builder,
     first: impl Fn(&mut pollproof::Io<'_>) -> R + Send + Sync + 'static,
 ) -> Serving {
     place.serve(builder.on_request(move |io: &mut pollproof::Io<'_>| {
@@ -130,4 +133,42 @@ pub fn spoiled<R: pollproof::Outcome>(
         echo(io);
         Ok(())
     }))
+}
+
+std::thread_local! {
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How deep a user's code was inside a user's code at most. 1: never.
+#[derive(Clone, Debug, Default)]
+pub struct Depth(Arc<AtomicUsize>);
+
+impl Depth {
+    /// Runs `user` as a callback.
+    pub fn inside<R>(&self, user: impl FnOnce() -> R) -> R {
+        let depth = DEPTH.get() + 1;
+        self.0.fetch_max(depth, Ordering::AcqRel);
+        DEPTH.set(depth);
+        let result = user();
+        DEPTH.set(depth - 1);
+        result
+    }
+
+    pub fn deepest(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The stack of a thread that has little.
+pub const SMALL: usize = 256 << 10;
+
+/// Runs on a thread that has little stack.
+pub fn on_small_stack<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> JoinHandle<R> {
+    Builder::new().stack_size(SMALL).spawn(body).expect("a thread")
+}
+
+/// More fds for this process.
+pub fn more_fds() {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("more fds");
 }
