@@ -66,6 +66,21 @@ thread_local! {
     };
 }
 
+thread_local! {
+    /// This thread was a server's, and has done what it was there for. Has no drop, so it is there to the very end.
+    static OVER: Cell<bool> = Cell::new(false);
+}
+
+/// This thread was a server's, and ends: it runs nothing but what users left for its very end.
+pub(crate) fn end() {
+    let _ = OVER.try_with(|over| over.set(true));
+}
+
+/// Whether this thread was a server's, and ends. Others may wait for that. (U6)
+pub(crate) fn ends() -> bool {
+    OVER.try_with(Cell::get).unwrap_or(true)
+}
+
 /// What `look` says of this thread; `None` at its very end, when this is gone.
 fn here<R>(look: impl FnOnce(&Here) -> R) -> Option<R> {
     HERE.try_with(look).ok()

@@ -95,8 +95,12 @@ impl Threads {
         self.alive.load(Ordering::Acquire)
     }
 
-    /// Joins the threads that have ended, or are about to.
+    /// Joins the threads that have ended, or are about to; unless the caller is one of a server's itself, which others
+    /// may be joining. (U6)
     pub(crate) fn join(&self) {
+        if whereabouts::ends() {
+            return;
+        }
         let all = self.alive() == 0;
         let ended: Vec<_> = lock(&self.handles).extract_if(.., |thread| all || thread.is_finished()).collect();
         for thread in ended {
@@ -169,6 +173,8 @@ fn begin(server: &Arc<Shared>, name: String, body: impl FnOnce(&Arc<Shared>) + S
     let thread = Builder::new().name(name).spawn(move || {
         let leaving = on_post(shared);
         body(&leaving.0);
+        drop(leaving);
+        whereabouts::end();
     });
     match thread {
         Ok(thread) => {
