@@ -41,6 +41,8 @@ mod user_bytes;
 mod user_drops;
 mod user_nesting;
 mod user_panics;
+mod user_rights;
+mod user_threads;
 mod user_waits;
 mod users;
 
@@ -59,6 +61,8 @@ fn main() -> std::process::ExitCode {
         user_drops::all,
         user_nesting::all,
         user_panics::all,
+        user_rights::all,
+        user_threads::all,
         user_waits::all,
     ];
     let cases = modules.iter().flat_map(|all| all());
