@@ -82,6 +82,8 @@ mod rare;
 mod reactor;
 mod reader;
 mod relay;
+#[cfg(all(doctest, feature = "net"))]
+mod rights;
 mod runner;
 mod server;
 mod shared;

@@ -67,7 +67,9 @@ fn found(path: &str, text: &str) -> Vec<String> {
 
 /// A file that holds nothing but tests, or stands in for the real thing in them.
 fn is_test(path: &str) -> bool {
-    ["reactor/steps.rs", "/tests.rs", "/mutation/", "sync/simulated.rs", "reactor/sys/sim/"].iter().any(|part| path.contains(part))
+    ["reactor/steps.rs", "/tests.rs", "/mutation/", "sync/simulated.rs", "reactor/sys/sim/"]
+        .iter()
+        .any(|part| path.contains(part))
 }
 
 #[test]
