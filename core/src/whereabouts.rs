@@ -68,7 +68,7 @@ thread_local! {
 
 thread_local! {
     /// This thread was a server's, and has done what it was there for. Has no drop, so it is there to the very end.
-    static OVER: Cell<bool> = Cell::new(false);
+    static OVER: Cell<bool> = const { Cell::new(false) };
 }
 
 /// This thread was a server's, and ends: it runs nothing but what users left for its very end.

@@ -174,7 +174,7 @@ pub(super) fn joined_by<H: Fn(&mut Io<'_>) + Send + Sync + 'static>(
 ) -> Connection {
     ours.set_nonblocking(true).expect("non-blocking");
     let service = Arc::new(OnRequest(handler)).make();
-    let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).expect("no shutdown");
+    let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).ok().expect("no shutdown");
     assert!(lifecycle::register(&Fx::new(&conn, &State::new())));
     lifecycle::connect(&Fx::new(&conn, &State::new()));
     conn
@@ -384,7 +384,7 @@ fn a_connection_that_the_kernel_will_not_poll_is_reported_and_over() {
     // It has nothing to poll for.
     let null = std::fs::File::open("/dev/null").expect("a file");
     let service = Arc::new(OnRequest(|_: &mut Io<'_>| ())).make();
-    let conn = server.shared().dialed(null.into(), Addr::Unnamed, service).expect("no shutdown");
+    let conn = server.shared().dialed(null.into(), Addr::Unnamed, service).ok().expect("no shutdown");
     let state = State::new();
     let fx = Fx::new(&conn, &state);
     assert!(!lifecycle::register(&fx));
