@@ -370,7 +370,7 @@ impl<H: Handler> Serving<H> {
     unsafe fn handler(&self) -> &H {
         // Safety: the only writer is `forget`, after FINAL: by the caller's promise not now, nor as long as it uses this.
         unsafe {
-            let handler = self.handler.with(|handler| std::ptr::from_ref(handler));
+            let handler = self.handler.with(std::ptr::from_ref);
             debug_assert!((*handler).is_some(), "it is over");
             (*handler).as_ref().unwrap_unchecked()
         }

@@ -57,13 +57,13 @@ struct Here {
 }
 
 thread_local! {
-    static HERE: Here = Here {
+    static HERE: Here = const { Here {
         post: RefCell::new(None),
         frames: RefCell::new(Vec::new()),
         deferred: RefCell::new(VecDeque::new()),
         sweeps: Cell::new(false),
         steps: Cell::new(0),
-    };
+    } };
 }
 
 thread_local! {

@@ -39,7 +39,7 @@ fn join(server: &Server, service: Box<dyn Service>) -> (Connection, TcpStream) {
     let peer = TcpStream::connect(listener.local_addr().expect("an address")).expect("a peer");
     let (ours, _) = listener.accept().expect("a connection");
     ours.set_nonblocking(true).expect("non-blocking");
-    let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).expect("no shutdown");
+    let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).ok().expect("no shutdown");
     assert!(lifecycle::register(&Fx::new(&conn, &State::new())));
     lifecycle::connect(&Fx::new(&conn, &State::new()));
     (conn, peer)

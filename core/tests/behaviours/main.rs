@@ -42,6 +42,7 @@ mod user_drops;
 mod user_nesting;
 mod user_panics;
 mod user_rights;
+mod user_tasks;
 mod user_threads;
 mod user_waits;
 mod users;
@@ -62,6 +63,7 @@ fn main() -> std::process::ExitCode {
         user_nesting::all,
         user_panics::all,
         user_rights::all,
+        user_tasks::all,
         user_threads::all,
         user_waits::all,
     ];

@@ -55,9 +55,12 @@ fn u1_owners_that_panic_when_their_bytes_are_sent_end_their_connection_only(plac
     }
 }
 
+/// How a handler ends its connection.
+type End = fn(&Connection);
+
 /// SPEC: U1, U4: the peer resets, or the connection is closed or detached with all of it unsent.
 fn u1_owners_that_panic_when_their_bytes_are_lost_harm_nobody(place: Place) {
-    let ends: [(bool, fn(&Connection)); 3] = [
+    let ends: [(bool, End); 3] = [
         (true, |_| ()),
         (false, Connection::close),
         (false, |conn| conn.detach(|detached| assert!(!detached.unsent.is_empty())).expect("the first to ask")),

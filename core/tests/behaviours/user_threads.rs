@@ -99,9 +99,11 @@ fn u5_a_section_goes_on_whichever_server_its_thread_polls_for(place: Place) {
     serving.end();
 }
 
+type Last = Box<dyn FnMut()>;
+
 std::thread_local! {
     /// What a thread does at its end.
-    static LAST: RefCell<Option<OnDrop<Box<dyn FnMut()>>>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<OnDrop<Last>>> = const { RefCell::new(None) };
 }
 
 /// Has the calling thread do this at its very end.
@@ -243,5 +245,6 @@ fn u5_two_servers_that_shut_each_other_down_both_end(place: Place) {
     for serving in [one, two] {
         assert_eq!(serving.server.shutdown(LONG).expect("a shutdown").left, 0);
     }
-    (lock(&of_one).take(), lock(&of_two).take());
+    lock(&of_one).take();
+    lock(&of_two).take();
 }

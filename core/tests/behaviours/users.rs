@@ -172,3 +172,6 @@ pub fn more_fds() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("more fds");
 }
+
+/// How many connections are in a chain, each of which ends the next.
+pub const CHAIN: usize = if cfg!(tsan) { 300 } else { 1500 };
