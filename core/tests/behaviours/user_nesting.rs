@@ -17,6 +17,7 @@ tests! {
     u2_close_callbacks_that_close_others_never_nest: ALL;
     u2_handlers_that_relieve_each_other_in_a_ring_never_nest: [Unix];
     u2_whatever_users_call_inside_their_code_begins_no_other: ALL;
+    u2_errors_and_hooks_that_a_foreign_thread_drops_begin_no_other: [Inline, Alone];
     u3_on_disconnect_never_runs_inside_its_own_on_request: ALL;
 }
 
@@ -311,6 +312,31 @@ fn u2_whatever_users_call_inside_their_code_begins_no_other(place: Place) {
     dialer.shutdown(Duration::ZERO).expect("a shutdown");
     peers.end();
     (0..VICTIMS).for_each(|_| overs.next());
+    assert_eq!(depth.deepest(), 1);
+}
+
+/// SPEC: U2: an error of a dial, and what a server has that never ran.
+fn u2_errors_and_hooks_that_a_foreign_thread_drops_begin_no_other(place: Place) {
+    let depth = Depth::default();
+    let (dialer, conns, peers, overs) = victims(place, &depth, 6);
+    let (told, acted) = queue();
+    let acts = Acts { depth: depth.clone(), victims: conns, told };
+    let drops = acts.drops("hook");
+    let builder = place.builder().on_error(move |_| {
+        let _ = &drops;
+    });
+    drop(builder.on_request(echo).bind("127.0.0.1:0").expect("a free port"));
+    assert_eq!(acted.next(), "hook");
+    let drops = acts.clone();
+    let fails = Callbacks::new(move |_: &mut Io<'_>| -> Result<(), BoxError> {
+        Err(Box::new(Failing(Box::new(drops.drops("error")))))
+    });
+    let address = peers.server.local_addr().to_string();
+    assert!(dialer.dial(&address, LONG, fails).map_or(true, |conn| !conn.is_active()));
+    assert_eq!(acted.next(), "error");
+    dialer.shutdown(Duration::ZERO).expect("a shutdown");
+    peers.end();
+    (0..6).for_each(|_| overs.next());
     assert_eq!(depth.deepest(), 1);
 }
 
