@@ -286,13 +286,26 @@ impl Server {
         Ok(led)
     }
 
+    /// Ends the loops that no thread has ever led: here, or, since that runs callbacks, on a thread of its own if this one
+    /// is inside user code. (U2)
+    fn end_unled(&self) -> Result<()> {
+        let shared = self.shared.clone();
+        let end = move || (0..shared.pollers.len()).for_each(|home| event_loop::end_unled(&shared, home));
+        if !whereabouts::inside() {
+            end();
+            return Ok(());
+        }
+        let thread = thread::Builder::new().name("shutdown".to_owned()).spawn(end);
+        thread.map(drop).map_err(|source| Error::Server { call: "clone", source })
+    }
+
     /// The others: waits for busy connections, closes the rest, and ends the threads. `led`: there may be some.
     fn finish(&self, until: Option<Instant>, led: bool) -> Result<Shutdown> {
         let shared = &self.shared;
         shared.wait_until(until, |state| !state.listening);
         shared.connections().iter().for_each(Connection::shutdown);
         if !led {
-            (0..shared.pollers.len()).for_each(|home| event_loop::end_unled(shared, home));
+            self.end_unled()?;
         }
         let drained = shared.wait_until(until, |_| shared.open() == 0);
         let mut ended = Shutdown::default();

@@ -103,7 +103,10 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn append(&self, bytes: Bytes) {
         let copied = self.gather.borrow_mut().get_or_insert_with(|| Self::memory(self.local)).append(bytes);
-        if let Some(bytes) = copied {
+        // A handler on its polling thread is inside the door already.
+        if let Some(bytes) = copied
+            && self.local.is_none()
+        {
             door::discard(self.conn, "drop of lent bytes", bytes);
         }
     }
