@@ -3,17 +3,18 @@
 //! A cell is accessed with `with` where the contract says that others may read too, and with `with_mut`
 //! where it says that nobody else is there.
 
-use pollproof::protocol::effects::{Effects, Input, Ran, Sent};
+use pollproof::protocol::effects::{Effects, Input, Left, Ran, Sent};
 use pollproof::protocol::interest;
 use pollproof::protocol::output;
 use pollproof::protocol::process;
 use pollproof::protocol::progress::{Progress, Unread};
 use pollproof::protocol::transitions::Word;
 use pollproof::protocol::trigger::Trigger;
-use pollproof::protocol::word::{ARMED, Snapshot};
+use pollproof::protocol::word::{ARMED, HANDLER, Snapshot};
 use pollproof::sync::atomic::Ordering;
 use pollproof::sync::{lock, thread};
 
+use super::queue::Duty;
 use super::{Serial, World};
 use crate::recording;
 use crate::scenario::Runner;
@@ -78,6 +79,10 @@ impl Effects for World {
     }
 
     fn run_task(&self, at: Snapshot) {
+        if self.inside {
+            // Where nobody serves, it may come to its end without a callback. (U2)
+            return if at.any(HANDLER) { self.leave(Duty::Section(Some(at))) } else { process::run(self, at) };
+        }
         if self.inner.runner == Runner::Spawned {
             // How many tasks there are steers what follows.
             self.mark();
@@ -98,7 +103,7 @@ impl Effects for World {
     }
 
     fn on_prepare(&self) -> Ran {
-        (self.inner.user.on_prepare)(self)
+        (self.inner.user.on_prepare)(&self.inside())
     }
 
     fn register(&self) -> bool {
@@ -126,7 +131,7 @@ impl Effects for World {
         }
         // Safety: under TASK, and OnDisconnect waits for the end of OnConnect (H5).
         self.inner.context.with_mut(|context| unsafe { *context = 42 });
-        let ran = (self.inner.user.on_connect)(self);
+        let ran = (self.inner.user.on_connect)(&self.inside());
         self.record().in_connect = false;
         ran
     }
@@ -146,6 +151,7 @@ impl Effects for World {
         if offered.is_some() {
             let _ = self.install_handler();
         }
+        assert!(!self.inside, "OnRequest inside user code");
         let handler = self.serial(|serial| serial.handler);
         self.event(if handler == 1 { "request".to_owned() } else { format!("request{handler}") });
         {
@@ -160,7 +166,7 @@ impl Effects for World {
         }
         // Safety: OnConnect wrote it, and it is over (H5).
         assert_eq!(self.inner.context.with(|context| unsafe { *context }), 42);
-        let ran = (self.inner.user.on_request)(self);
+        let ran = (self.inner.user.on_request)(&self.inside());
         if ran == Ran::Done {
             let (took, _) = self.consume_all(self.inner.user.packet, offered.unwrap_or_else(|| self.produced()));
             self.record().took_by_first += if handler == 1 { took } else { 0 };
@@ -172,9 +178,24 @@ impl Effects for World {
     fn install_handler(&self) -> bool {
         let waiting = self.inner.slot.take();
         if let Some(id) = waiting {
-            self.serial(|serial| serial.handler = id);
+            let old = self.serial(|serial| std::mem::replace(&mut serial.handler, id));
+            self.record().handlers_over += u32::from(old != 0);
         }
         waiting.is_some()
+    }
+
+    fn leave_section(&self) -> bool {
+        if self.inside {
+            self.leave(Duty::Section(None));
+        }
+        self.inside
+    }
+
+    fn leave_disconnect(&self, left: Left) -> bool {
+        if self.inside {
+            self.leave(Duty::Disconnect(left));
+        }
+        self.inside
     }
 
     fn input_empty(&self) -> bool {
@@ -214,7 +235,7 @@ impl Effects for World {
     fn relieve_others(&self) {
         let awaiting = std::mem::take(&mut *lock(&self.inner.awaiting));
         for other in awaiting {
-            output::relieve(&World { who: self.who, ..other });
+            output::relieve(&World { who: self.who, inside: self.inside, leads: self.leads, ..other });
         }
     }
 
@@ -224,12 +245,13 @@ impl Effects for World {
 
     fn pass_on(&self, _at: Snapshot) -> bool {
         if self.inner.user.passes_on {
-            *lock(&self.inner.passed_on) += 1;
+            self.leave(Duty::Section(None));
         }
         self.inner.user.passes_on
     }
 
     fn run_close_callbacks(&self) {
+        assert!(!self.inside, "close callbacks inside user code");
         self.event("close");
         {
             let mut record = self.record();
@@ -253,7 +275,7 @@ impl Effects for World {
         let mut first = true;
         self.inner.callbacks.run(|id| {
             self.record().ran.push(id);
-            if std::mem::take(&mut first) { (self.inner.user.on_close)(self) } else { Ran::Done }
+            if std::mem::take(&mut first) { (self.inner.user.on_close)(&self.inside()) } else { Ran::Done }
         });
     }
 
@@ -267,10 +289,22 @@ impl Effects for World {
         assert!(!kernel.closed, "the fd is closed twice");
         kernel.closed = true;
         drop(kernel);
+        if self.inner.user.sets {
+            // Nothing of the user's is kept; the next who comes with a handler gets it back. (U4)
+            let waiting = self.inner.slot.seal();
+            let installed = self.serial(|serial| serial.handler) != 0;
+            self.record().handlers_over += u32::from(waiting.is_some()) + u32::from(installed);
+        }
         recording::note(if hand_back { "the fd is handed back" } else { "close(2)" });
         let mut record = self.record();
         record.finishes += 1;
         record.handed_back += u32::from(hand_back);
+        let wakes = record.led && !self.leads;
+        drop(record);
+        // As for a registration that is over.
+        if wakes {
+            self.wake();
+        }
     }
 
     fn read(&self, _owner: bool) -> Input {
@@ -298,6 +332,7 @@ impl Effects for World {
     }
 
     fn on_disconnect(&self) -> Ran {
+        assert!(!self.inside, "OnDisconnect inside user code");
         self.event("disconnect");
         {
             let mut record = self.record();
@@ -310,7 +345,7 @@ impl Effects for World {
         self.use_fd();
         // Safety: OnConnect wrote it, and it is over (H5).
         assert_eq!(self.inner.context.with(|context| unsafe { *context }), 42);
-        let ran = (self.inner.user.on_disconnect)(self);
+        let ran = (self.inner.user.on_disconnect)(&self.inside());
         self.mark();
         self.inner.disconnecting.with_mut(|_| ());
         self.record().in_disconnect = false;

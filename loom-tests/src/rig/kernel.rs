@@ -42,6 +42,8 @@ pub struct Kernel {
     pub dels: u32,
     /// The fd is closed or handed back.
     pub closed: bool,
+    /// The loop's eventfd has a wake-up.
+    pub woken: bool,
 }
 
 impl Kernel {

@@ -7,13 +7,14 @@
 //!
 //! Here: the state, its construction, the record and its marks. Beside it: what user code does inside
 //! callbacks (`user`), what a role does (`roles`, `waits` for those that block,
-//! `takeover` for two pollers of one epoll, `relay` for what one connection does to another), the effects that the
-//! protocol asks for (`effects`) on a socket (`kernel`), and `World::end` (`verify`), which joins tasks,
-//! polls what a level-triggered epoll would report again, checks what must hold for every scenario, and
-//! returns the outcome. Not here: the scenarios.
+//! `takeover` for two pollers of one epoll, `relay` for what one connection does to another, `queue` for what is left to
+//! the home loop), the effects that the protocol asks for (`effects`) on a socket (`kernel`), and `World::end`
+//! (`verify`), which joins tasks, polls what a level-triggered epoll would report again, checks what must hold for every
+//! scenario, and returns the outcome. Not here: the scenarios.
 
 mod effects;
 pub mod kernel;
+mod queue;
 mod relay;
 mod roles;
 mod takeover;
@@ -36,9 +37,10 @@ use crate::scenario::{Runner, Setup};
 use crate::share::{Unseen, UnseenGuard};
 use crate::{Shared, share};
 use kernel::Kernel;
+use queue::{Duty, Queue};
 use takeover::Gate;
 pub use takeover::holds_up;
-pub use user::{Act, User, closes, panics, quiet};
+pub use user::{Act, User, closes, panics, quiet, reads_on};
 
 /// What the owner of the serial section keeps.
 #[derive(Default)]
@@ -79,6 +81,13 @@ struct Record {
     notes: Vec<String>,
     ticket: Option<Ticket>,
     time_is_up: bool,
+    /// Handlers that were made, and those that were dropped.
+    handlers: u32,
+    handlers_over: u32,
+    /// A role of its own leads the home loop.
+    led: bool,
+    /// What a thread does when its user code has returned, because the home loop is over.
+    deferred: Vec<(char, Duty)>,
 }
 
 struct Inner {
@@ -115,8 +124,7 @@ struct Inner {
     kernel: Unseen<Kernel>,
     record: Unseen<Record>,
     tasks: Unseen<Vec<JoinHandle<()>>>,
-    /// How many sections wait in the poller's queue.
-    passed_on: Mutex<u32>,
+    queue: Queue,
     /// The connection whose output paces the handler, if it is not this one.
     paced_by: Option<World>,
     /// Whose handlers wait for this one's output.
@@ -137,6 +145,10 @@ pub struct World {
     own: u64,
     /// Who uses this clone: 0 for the main thread, then the roles as listed, `t` for a task.
     who: char,
+    /// This party is called by user code: no callback may begin.
+    inside: bool,
+    /// This thread leads the home loop, and looks at its queue before it waits.
+    leads: bool,
 }
 
 impl World {
@@ -177,16 +189,19 @@ impl World {
                 kernel: Unseen::new(Kernel { room: user.room, ..Kernel::default() }),
                 record: Unseen::default(),
                 tasks: Unseen::default(),
-                passed_on: Mutex::new(0),
+                queue: Queue::default(),
                 paced_by,
                 awaiting: Mutex::new(Vec::new()),
             }),
             own: 0,
             who: '0',
+            inside: false,
+            leads: false,
         };
         recording::name(&world.inner.word, "word", Shown::Bits(word::NAMES));
         recording::name(&world.inner.marks, "marks", Shown::Hidden);
         recording::name(&world.inner.system_calls, "system calls", Shown::Hidden);
+        world.record().handlers = user.handler.into();
         for id in 0..user.callbacks {
             world.add_close_callback(id);
         }

@@ -7,9 +7,7 @@ use pollproof::protocol::effects::Effects;
 use pollproof::protocol::interest;
 use pollproof::protocol::lifecycle::{self, Closed, Reading};
 use pollproof::protocol::output::{self, Refused};
-use pollproof::protocol::process;
 use pollproof::protocol::word::PEER;
-use pollproof::sync::lock;
 
 use super::World;
 use super::kernel::Event;
@@ -118,39 +116,38 @@ impl World {
         self.poll();
     }
 
-    /// What a level-triggered epoll reports, until it reports nothing or another poller is at it.
-    /// Answers whether there was anything.
+    /// What a level-triggered epoll reports, until it reports nothing or another poller is at it; a wake-up means that
+    /// something was left to the loop. Answers whether there was anything.
     pub fn poll(&self) -> bool {
-        let mut any = self.serve_queue();
+        let mut any = false;
         loop {
             recording::label("epoll_wait");
-            let Some(event) = self.kernel().poll() else { return any };
-            any = true;
-            let sent = event.writable && output::writable(self);
-            let read = event.readable && self.poll_in(event);
-            if !sent && !read {
-                return true;
+            let elsewhere = self.record().led;
+            let mut kernel = self.kernel();
+            let woken = !elsewhere && std::mem::take(&mut kernel.woken);
+            let event = kernel.poll();
+            drop(kernel);
+            any |= woken || event.is_some();
+            let goes_on = event.is_some_and(|event| {
+                let sent = event.writable && output::writable(self);
+                let read = event.readable && self.poll_in(event);
+                sent || read
+            });
+            if woken {
+                self.serve_queue();
+            }
+            self.sweep();
+            if !goes_on && !woken {
+                return any;
             }
         }
     }
 
-    /// Runs the sections that used up their budget, as the poller's queue does. Answers whether there was one.
-    fn serve_queue(&self) -> bool {
-        let mut any = false;
-        if !self.inner.user.passes_on {
-            return any;
-        }
-        loop {
-            let mut waiting = lock(&self.inner.passed_on);
-            if *waiting == 0 {
-                break;
-            }
-            *waiting -= 1;
-            drop(waiting);
-            any = true;
-            process::run(self, self.inner.word.look());
-        }
-        any
+    /// Reads on by itself, as a call does that waits for more inside user code on a polling thread: what it finds but
+    /// data is in the word.
+    pub fn read_itself(&self) {
+        assert!(self.inside, "else it polls");
+        while lifecycle::readable(self, false) == Reading::Data {}
     }
 
     /// One event, and no second look.
@@ -231,7 +228,14 @@ impl World {
     /// Sets or replaces OnRequest.
     pub fn set_handler(&self, id: u32) {
         assert!(self.inner.user.sets, "the user says so");
-        let _ = self.inner.slot.put(id);
+        let back = self.inner.slot.put(id);
+        let mut record = self.record();
+        record.handlers += 1;
+        record.handlers_over += u32::from(back.is_some());
+        drop(record);
+        if back == Some(id) {
+            self.note("handler given back");
+        }
         lifecycle::handler_set(self);
     }
 

@@ -27,6 +27,12 @@ pub fn closes(world: &World) -> Ran {
     Ran::Done
 }
 
+/// A callback that reads on by itself, up to the end of the stream.
+pub fn reads_on(world: &World) -> Ran {
+    world.read_itself();
+    Ran::Done
+}
+
 /// The user's side of a scenario.
 #[derive(Clone, Copy)]
 pub struct User {

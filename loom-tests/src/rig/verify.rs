@@ -67,6 +67,7 @@ impl World {
     ///
     /// When the protocol broke a promise.
     pub fn end(&self) -> String {
+        self.record().led = false;
         self.join_tasks();
         let mut reports = 0;
         while self.poll() {
@@ -74,6 +75,7 @@ impl World {
             reports += 1;
             assert!(reports < 10, "epoll reports the same for ever: {}", self.look());
         }
+        self.nothing_is_left();
         let word = self.look();
         // Ordering of these looks: every other thread is joined.
         let produced = self.segments_read();
@@ -93,6 +95,12 @@ impl World {
         if word.any(FINAL) {
             assert!(word.any(TASK), "released after the commit: {word}");
             assert_eq!((record.closes, record.finishes), (1, 1), "closed and freed once: {word}");
+            if self.inner.user.sets {
+                assert_eq!(
+                    record.handlers_over, record.handlers,
+                    "a handler is dropped once, by the end at the latest"
+                );
+            }
             assert!(kernel.closed && !kernel.registered);
             assert!(kernel.dels <= 1, "two DELs");
             let mut ran = record.ran.clone();

@@ -27,6 +27,13 @@ impl World {
         lifecycle::release(self);
     }
 
+    /// Owns the section outside a handler, if nobody does, and gives it back.
+    pub fn own_for_a_moment(&self) {
+        if lifecycle::acquire(self) {
+            lifecycle::release(self);
+        }
+    }
+
     /// Reads outside a handler what is there; notes how much, or that somebody else is at it.
     pub fn read_what_is_there(&self) {
         if !lifecycle::acquire(self) {

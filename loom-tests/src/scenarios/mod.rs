@@ -10,6 +10,7 @@ mod data;
 mod detach;
 mod half_close;
 mod handlers;
+mod inside;
 mod linear;
 mod mask;
 mod meetings;
@@ -47,6 +48,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     accepting::SCENARIOS,
     takeover::SCENARIOS,
     takeover_connection::SCENARIOS,
+    inside::SCENARIOS,
     together::SCENARIOS,
     meetings::SCENARIOS,
 ];
