@@ -75,7 +75,7 @@ pub fn connect<E: Effects + ?Sized>(fx: &E) {
     let found = word.end_connect().without(CONNECTING);
     if !guard("connect.hand-over", found.closing()) {
         fx.run_task(found);
-    } else if !fx.leave_disconnect(Left::Connected) {
+    } else if !(guard("connect.leave-disconnect", true) && fx.leave_disconnect(Left::Connected)) {
         disconnect_connected(fx, found);
     }
 }
@@ -301,7 +301,8 @@ fn disconnect_is_due(found: Snapshot, first: &'static str, connecting: &'static 
 /// the end itself leaves both to the home loop. (H4, P2, U3)
 fn end_stream<E: Effects + ?Sized>(fx: &E, owner: bool, due: bool) {
     if due {
-        if fx.leave_disconnect(if owner { Left::ReadingAsOwner } else { Left::Reading }) {
+        let left = if guard("disconnect.leave-task", owner) { Left::ReadingAsOwner } else { Left::Reading };
+        if guard("disconnect.leave", true) && fx.leave_disconnect(left) {
             return;
         }
         disconnect(fx);

@@ -178,7 +178,7 @@ fn drain_on<E: Effects + ?Sized>(fx: &E, mut next: Next) -> Drained {
         if next.at.stopped() {
             return Drained::Dry(next.at);
         }
-        if next.at.any(HANDLER) && fx.leave_section() {
+        if guard("process.leave-section", next.at.any(HANDLER)) && fx.leave_section() {
             return Drained::PassedOn;
         }
         if next.at.any(FULL) && !fx.input_full() {
@@ -308,7 +308,7 @@ fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
     if at.held() {
         return Settled::Rest(Rest::Held);
     }
-    if fx.leave_section() {
+    if guard("settle.leave-section", true) && fx.leave_section() {
         return Settled::Left;
     }
     let found = word.commit();

@@ -7,6 +7,7 @@
 //! A handler that others than the owner read (OnDisconnect) lives in a [`SharedSlot`] and is cloned
 //! under its lock (R3). Both are cold paths: the hot path looks at one bit of the word.
 
+use crate::mutation::guard;
 use crate::sync::{Mutex, lock};
 
 /// A handler on its way to the owner of the serial section.
@@ -43,7 +44,8 @@ impl<H> State<H> {
 
     /// Returns what is here; nothing is accepted from here on.
     fn seal(&mut self) -> Option<H> {
-        match std::mem::replace(self, Self::Sealed) {
+        let sealed = if guard("slot.seal", true) { Self::Sealed } else { Self::Open(None) };
+        match std::mem::replace(self, sealed) {
             Self::Open(handler) => handler,
             Self::Sealed => None,
         }

@@ -79,7 +79,7 @@ impl Effects for World {
     }
 
     fn run_task(&self, at: Snapshot) {
-        if self.inside {
+        if self.inside.get() {
             // Where nobody serves, it may come to its end without a callback. (U2)
             return if at.any(HANDLER) { self.leave(Duty::Section(Some(at))) } else { process::run(self, at) };
         }
@@ -103,7 +103,7 @@ impl Effects for World {
     }
 
     fn on_prepare(&self) -> Ran {
-        (self.inner.user.on_prepare)(&self.inside())
+        self.call(self.inner.user.on_prepare)
     }
 
     fn register(&self) -> bool {
@@ -131,7 +131,7 @@ impl Effects for World {
         }
         // Safety: under TASK, and OnDisconnect waits for the end of OnConnect (H5).
         self.inner.context.with_mut(|context| unsafe { *context = 42 });
-        let ran = (self.inner.user.on_connect)(&self.inside());
+        let ran = self.call(self.inner.user.on_connect);
         self.record().in_connect = false;
         ran
     }
@@ -151,7 +151,7 @@ impl Effects for World {
         if offered.is_some() {
             let _ = self.install_handler();
         }
-        assert!(!self.inside, "OnRequest inside user code");
+        assert!(!self.inside.get(), "OnRequest inside user code");
         let handler = self.serial(|serial| serial.handler);
         self.event(if handler == 1 { "request".to_owned() } else { format!("request{handler}") });
         {
@@ -166,7 +166,7 @@ impl Effects for World {
         }
         // Safety: OnConnect wrote it, and it is over (H5).
         assert_eq!(self.inner.context.with(|context| unsafe { *context }), 42);
-        let ran = (self.inner.user.on_request)(&self.inside());
+        let ran = self.call(self.inner.user.on_request);
         if ran == Ran::Done {
             let (took, _) = self.consume_all(self.inner.user.packet, offered.unwrap_or_else(|| self.produced()));
             self.record().took_by_first += if handler == 1 { took } else { 0 };
@@ -185,17 +185,17 @@ impl Effects for World {
     }
 
     fn leave_section(&self) -> bool {
-        if self.inside {
+        if self.inside.get() {
             self.leave(Duty::Section(None));
         }
-        self.inside
+        self.inside.get()
     }
 
     fn leave_disconnect(&self, left: Left) -> bool {
-        if self.inside {
+        if self.inside.get() {
             self.leave(Duty::Disconnect(left));
         }
-        self.inside
+        self.inside.get()
     }
 
     fn input_empty(&self) -> bool {
@@ -235,7 +235,7 @@ impl Effects for World {
     fn relieve_others(&self) {
         let awaiting = std::mem::take(&mut *lock(&self.inner.awaiting));
         for other in awaiting {
-            output::relieve(&World { who: self.who, inside: self.inside, leads: self.leads, ..other });
+            output::relieve(&other.as_found_by(self));
         }
     }
 
@@ -251,7 +251,7 @@ impl Effects for World {
     }
 
     fn run_close_callbacks(&self) {
-        assert!(!self.inside, "close callbacks inside user code");
+        assert!(!self.inside.get(), "close callbacks inside user code");
         self.event("close");
         {
             let mut record = self.record();
@@ -275,7 +275,7 @@ impl Effects for World {
         let mut first = true;
         self.inner.callbacks.run(|id| {
             self.record().ran.push(id);
-            if std::mem::take(&mut first) { (self.inner.user.on_close)(&self.inside()) } else { Ran::Done }
+            if std::mem::take(&mut first) { self.call(self.inner.user.on_close) } else { Ran::Done }
         });
     }
 
@@ -332,7 +332,7 @@ impl Effects for World {
     }
 
     fn on_disconnect(&self) -> Ran {
-        assert!(!self.inside, "OnDisconnect inside user code");
+        assert!(!self.inside.get(), "OnDisconnect inside user code");
         self.event("disconnect");
         {
             let mut record = self.record();
@@ -345,7 +345,7 @@ impl Effects for World {
         self.use_fd();
         // Safety: OnConnect wrote it, and it is over (H5).
         assert_eq!(self.inner.context.with(|context| unsafe { *context }), 42);
-        let ran = (self.inner.user.on_disconnect)(&self.inside());
+        let ran = self.call(self.inner.user.on_disconnect);
         self.mark();
         self.inner.disconnecting.with_mut(|_| ());
         self.record().in_disconnect = false;

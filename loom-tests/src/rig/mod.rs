@@ -22,6 +22,8 @@ mod user;
 mod verify;
 mod waits;
 
+use std::cell::Cell;
+
 use pollproof::protocol::close_list::CloseList;
 use pollproof::protocol::progress::Progress;
 use pollproof::protocol::slot::Slot;
@@ -146,7 +148,7 @@ pub struct World {
     /// Who uses this clone: 0 for the main thread, then the roles as listed, `t` for a task.
     who: char,
     /// This party is called by user code: no callback may begin.
-    inside: bool,
+    inside: Cell<bool>,
     /// This thread leads the home loop, and looks at its queue before it waits.
     leads: bool,
 }
@@ -195,7 +197,7 @@ impl World {
             }),
             own: 0,
             who: '0',
-            inside: false,
+            inside: Cell::new(false),
             leads: false,
         };
         recording::name(&world.inner.word, "word", Shown::Bits(word::NAMES));

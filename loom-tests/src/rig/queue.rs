@@ -40,17 +40,25 @@ pub(super) struct Queue {
 }
 
 impl World {
-    /// The same party, inside user code.
-    pub(super) fn inside(&self) -> World {
-        World { inside: true, ..self.clone() }
+    /// Calls user code: whatever that does it does inside.
+    pub(super) fn call<R>(&self, act: impl FnOnce(&World) -> R) -> R {
+        let before = self.inside.replace(true);
+        let result = act(self);
+        self.inside.set(before);
+        result
     }
 
     /// This thread is inside user code of another connection's while `act` runs. What was deferred meanwhile is done
     /// after.
     pub fn in_user_code(&self, act: impl FnOnce(&World)) {
-        assert!(!self.inside);
-        act(&self.inside());
+        assert!(!self.inside.get());
+        self.call(act);
         self.sweep();
+    }
+
+    /// This connection, as the thread comes to it that was at `other`.
+    pub(super) fn as_found_by(self, other: &World) -> World {
+        World { who: other.who, inside: other.inside.clone(), leads: other.leads, ..self }
     }
 
     /// Leaves `duty` to the home loop, and wakes it. Where the loop is over it is done here, as soon as this thread's
@@ -60,7 +68,7 @@ impl World {
         let mut waiting = lock(&self.inner.queue.waiting);
         if waiting.over {
             drop(waiting);
-            if self.inside {
+            if self.inside.get() {
                 self.record().deferred.push((self.who, duty));
             } else {
                 self.fulfil(duty);
@@ -85,7 +93,7 @@ impl World {
 
     /// Does it, outside all user code.
     fn fulfil(&self, duty: Duty) {
-        assert!(!self.inside, "inside user code");
+        assert!(!self.inside.get(), "inside user code");
         match duty {
             Duty::Section(None) => process::run(self, self.word().look()),
             Duty::Section(Some(at)) => self.run_task(at),

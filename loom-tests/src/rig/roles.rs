@@ -146,7 +146,7 @@ impl World {
     /// Reads on by itself, as a call does that waits for more inside user code on a polling thread: what it finds but
     /// data is in the word.
     pub fn read_itself(&self) {
-        assert!(self.inside, "else it polls");
+        assert!(self.inside.get(), "else it polls");
         while lifecycle::readable(self, false) == Reading::Data {}
     }
 

@@ -12,7 +12,7 @@ use crate::share;
 /// A connection that another connection's callback closes, against `another`, beside its home loop. It ends, once.
 fn closed_inside(setup: &Setup, user: User, another: impl FnOnce(&World) -> Role) -> (World, String) {
     let world = World::connected(setup, user);
-    let closer = world.role(|w| w.in_user_code(|w| drop(w.close())));
+    let closer = closer_inside(&world);
     ends(setup, world.clone(), vec![closer, another(&world), world.home_loop()])
 }
 
@@ -31,8 +31,21 @@ fn ends(setup: &Setup, world: World, roles: Vec<Role>) -> (World, String) {
     (world, outcome)
 }
 
+/// Another connection's callback closes this one.
+fn closer_inside(world: &World) -> Role {
+    world.role(|w| {
+        w.in_user_code(|w| {
+            let _ = w.close();
+        });
+    })
+}
+
+fn served() -> User {
+    User { shares: true, ..User::default() }
+}
+
 fn unserved() -> User {
-    User { handler: false, ..User::default() }
+    User { handler: false, ..served() }
 }
 
 /// The scenarios of this chapter.
@@ -71,7 +84,7 @@ pub const SCENARIOS: &[Scenario] = &[
         sentence: "A section that falls due inside user code goes to the home loop with its ownership, while data comes.",
         runners: &[Inline],
         race: true,
-        body: |setup| closed_inside(setup, User::default(), |world| world.role(|w| w.data())).1,
+        body: |setup| closed_inside(setup, served(), |world| world.role(|w| w.data())).1,
     },
     Scenario {
         name: "shutdown-inside-against-data",
@@ -81,7 +94,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User::default());
+            let world = World::connected(setup, served());
             let asker = world.role(|w| w.in_user_code(World::shutdown));
             let poller = world.role(|w| w.data());
             ends(setup, world.clone(), vec![asker, poller, world.home_loop()]).1
@@ -95,7 +108,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let (world, outcome) = reads_the_end(setup, User::default(), World::poller);
+            let (world, outcome) = reads_the_end(setup, served(), World::poller);
             assert_eq!(world.count("disconnect"), 1, "{outcome}");
             outcome
         },
@@ -108,7 +121,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let (world, outcome) = reads_the_end(setup, User::default(), World::closer);
+            let (world, outcome) = reads_the_end(setup, served(), World::closer);
             assert_eq!(world.count("disconnect") == 0, outcome.contains("close:First"), "{outcome}");
             outcome
         },
@@ -121,7 +134,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let (world, outcome) = reads_the_end(setup, User { room: 9, ..User::default() }, |world| world.flusher(1));
+            let (world, outcome) = reads_the_end(setup, User { room: 9, ..served() }, |world| world.flusher(1));
             assert!(world.all_sent(), "{outcome}");
             assert_eq!(world.count("disconnect"), 1, "{outcome}");
             outcome
@@ -135,7 +148,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User::default());
+            let world = World::connected(setup, served());
             world.peer_stops();
             let reader = world.role(|w| w.in_user_code(World::read_itself));
             ends(setup, world.clone(), vec![reader, world.closer(), world.home_loop()]).1
@@ -149,7 +162,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::registered(setup, User::default());
+            let world = World::registered(setup, served());
             let dialer = world.role(|w| w.in_user_code(World::connect));
             let (world, outcome) = ends(setup, world.clone(), vec![dialer, world.hanger_up(), world.home_loop()]);
             assert_eq!(world.count("disconnect"), 1, "{outcome}");
@@ -201,7 +214,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { sets: true, ..User::default() });
+            let world = World::connected(setup, User { sets: true, ..served() });
             let setter = world.role(|w| w.set_handler(2));
             ends(setup, world.clone(), vec![setter, world.closer()]).1
         },
@@ -239,7 +252,7 @@ pub const SCENARIOS: &[Scenario] = &[
         race: true,
         body: |setup| {
             let world = World::connected(setup, unserved());
-            let closer = world.role(|w| w.in_user_code(|w| drop(w.close())));
+            let closer = closer_inside(&world);
             ends(setup, world.clone(), vec![closer, world.role(|w| w.end_loop())]).1
         },
     },
@@ -251,7 +264,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User::default());
+            let world = World::connected(setup, served());
             let asker = world.role(|w| w.in_user_code(World::shutdown));
             ends(setup, world.clone(), vec![asker, world.role(|w| w.data()), world.role(|w| w.end_loop())]).1
         },
@@ -264,7 +277,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { on_request: reads_on, ..User::default() });
+            let world = World::connected(setup, User { on_request: reads_on, ..served() });
             world.peer_stops();
             let poller = world.role(|w| w.data());
             ends(setup, world.clone(), vec![poller, world.role(|w| w.end_loop())]).1

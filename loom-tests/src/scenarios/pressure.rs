@@ -346,7 +346,7 @@ pub const SCENARIOS: &[Scenario] = &[
         runners: &[Inline],
         race: true,
         body: |setup| {
-            let world = World::connected(setup, User { per_call: 1, passes_on: true, ..User::default() });
+            let world = World::connected(setup, User { per_call: 1, passes_on: true, shares: true, ..User::default() });
             let poller = world.role(|w| {
                 w.data();
                 w.data();
