@@ -7,6 +7,7 @@ use pollproof::sync::atomic::{AtomicU32, Ordering};
 use pollproof::sync::{Mutex, UnsafeCell, lock};
 
 use crate::recording::{self, Shown};
+use crate::rig::{User, World};
 use crate::scenario::{Role, Runner, Scenario, Setup};
 use crate::share::share;
 
@@ -22,6 +23,8 @@ const SCENARIOS: &[Scenario] = &[
     toy("selftest-hidden-assertion", true, hidden_assertion),
     toy("selftest-data-race", false, data_race),
     toy("selftest-deadlock", true, deadlock),
+    toy("selftest-nobody-wakes", true, nobody_wakes),
+    toy("selftest-left-in-the-queue", true, left_in_the_queue),
     toy("selftest-asleep", false, asleep),
     toy("selftest-endless", false, endless),
 ];
@@ -108,6 +111,31 @@ fn deadlock(setup: &Setup) -> String {
         roles,
     );
     String::new()
+}
+
+/// The end of a connection is left to its home loop, by a thread that wakes nobody.
+fn wakes_nobody(setup: &Setup) -> (World, Role) {
+    let world = World::connected(setup, User { handler: false, ..User::default() });
+    let closer = world.role(|w| {
+        w.passing_for_the_leader().in_user_code(|w| {
+            let _ = w.close();
+        });
+    });
+    (world, closer)
+}
+
+/// The home loop's thread waits to be woken.
+fn nobody_wakes(setup: &Setup) -> String {
+    let (world, closer) = wakes_nobody(setup);
+    setup.race(vec![closer, world.home_loop()]);
+    world.end()
+}
+
+/// Nobody is there to be woken.
+fn left_in_the_queue(setup: &Setup) -> String {
+    let (world, closer) = wakes_nobody(setup);
+    setup.race(vec![closer, world.hanger_up()]);
+    world.end()
 }
 
 /// Sleeps for ever, behind the checker's back.

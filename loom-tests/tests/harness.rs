@@ -109,6 +109,16 @@ fn a_deadlock_is_reported() {
     assert!(run("selftest-deadlock").failure().contains("deadlock"), "{}", run("selftest-deadlock").failure());
 }
 
+/// A duty that is left to a home loop which nobody wakes is never done, whether or not a thread waits for it.
+#[test]
+#[cfg(any(loom, shuttle))]
+fn a_lost_wake_up_of_the_home_loop_is_reported() {
+    let failure = run("selftest-nobody-wakes").failure();
+    assert!(failure.contains("deadlock"), "{failure}");
+    let failure = run("selftest-left-in-the-queue").failure();
+    assert!(failure.contains("left in the queue, and nobody was woken"), "{failure}");
+}
+
 #[test]
 fn a_model_that_hangs_is_killed() {
     let run = driver().run("selftest-endless", Order::Forward, plan(), Duration::from_millis(300)).unwrap();
