@@ -235,7 +235,7 @@ impl Effects for World {
     fn relieve_others(&self) {
         let awaiting = std::mem::take(&mut *lock(&self.inner.awaiting));
         for other in awaiting {
-            output::relieve(&other.as_found_by(self));
+            output::relieve(&other.found_by(self));
         }
     }
 

@@ -57,7 +57,7 @@ impl World {
     }
 
     /// This connection, as the thread comes to it that was at `other`.
-    pub(super) fn as_found_by(self, other: &World) -> World {
+    pub(super) fn found_by(self, other: &World) -> World {
         World { who: other.who, inside: other.inside.clone(), leads: other.leads, ..self }
     }
 

@@ -36,7 +36,7 @@ impl World {
 
     fn other(&self) -> World {
         let other = self.inner.paced_by.clone().expect("it relays");
-        other.as_found_by(self)
+        other.found_by(self)
     }
 
     /// Another connection's owner is about to wait for this one's output, and then looks whether it must. Nobody comes

@@ -36,6 +36,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     half_close::SCENARIOS,
     panics::SCENARIOS,
     detach::SCENARIOS,
+    inside::SCENARIOS,
     handlers::SCENARIOS,
     waits::SCENARIOS,
     linear::SCENARIOS,
@@ -48,7 +49,6 @@ const CHAPTERS: &[&[Scenario]] = &[
     accepting::SCENARIOS,
     takeover::SCENARIOS,
     takeover_connection::SCENARIOS,
-    inside::SCENARIOS,
     together::SCENARIOS,
     meetings::SCENARIOS,
 ];
