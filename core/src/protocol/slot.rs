@@ -109,6 +109,11 @@ impl<H: Clone> SharedSlot<H> {
         lock(&self.0).put(handler)
     }
 
+    /// Whether a handler is in force.
+    pub fn is_set(&self) -> bool {
+        matches!(*lock(&self.0), State::Open(Some(_)))
+    }
+
     /// The handler in force.
     pub fn get(&self) -> Option<H> {
         match &*lock(&self.0) {

@@ -195,11 +195,12 @@ impl<O: Out> Effects for Fx<'_, O> {
     }
 
     fn leave_disconnect(&self, left: Left) -> bool {
-        let nested = self.is_nested();
-        if nested {
+        // Where nobody is to be called, nothing has to wait for the home loop. (U6)
+        let leaves = self.is_nested() && (self.conn.serves || self.conn.disconnect.is_set());
+        if leaves {
             Duty::Disconnect(self.handle.clone(), left).leave_home(self.handle);
         }
-        nested
+        leaves
     }
 
     fn input_empty(&self) -> bool {
@@ -272,6 +273,10 @@ impl<O: Out> Effects for Fx<'_, O> {
     }
 
     fn on_disconnect(&self) -> Ran {
+        if self.is_nested() {
+            // There was none when it fell due; one that is set since then is for a close that comes later. (R3)
+            return Ran::Done;
+        }
         // Safety: a hold or TASK, after OnConnect (H1, H4).
         unsafe { door::on_disconnect(self.handle) }
     }
