@@ -103,10 +103,7 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn append(&self, bytes: Bytes) {
         let copied = self.gather.borrow_mut().get_or_insert_with(|| Self::memory(self.local)).append(bytes);
-        // A handler on its polling thread is inside the door already.
-        if let Some(bytes) = copied
-            && self.local.is_none()
-        {
+        if let Some(bytes) = copied {
             door::discard(self.conn, "drop of lent bytes", bytes);
         }
     }
