@@ -47,6 +47,8 @@ pub struct Oracle {
     /// Close callbacks in the order in which they ran.
     pub ran: Vec<u32>,
     rejected: u32,
+    /// Handlers that were set in vain.
+    given_back: usize,
 }
 
 /// What a call answers.
@@ -90,6 +92,7 @@ impl Oracle {
             accepted: (0..plan.callbacks).collect(),
             ran: Vec::new(),
             rejected: 0,
+            given_back: 0,
         };
         oracle.act(plan.on_prepare);
         // H2: a user close before the ADD goes to the close list unregistered.
@@ -137,7 +140,9 @@ impl Oracle {
                 self.user = true;
             }
             Step::Shutdown => self.shutdown = true,
-            Step::SetHandler => self.fresh = Some(2),
+            // U4: accepted, or given back; and so is one that waits when the next is set.
+            Step::SetHandler if self.over => self.given_back += 1,
+            Step::SetHandler => self.given_back += usize::from(self.fresh.replace(2).is_some()),
             Step::Flush(bytes) => {
                 // E2, E3: refused after the end of the output, else sent whole.
                 let taken = !self.closed() && !self.no_more_output;
@@ -309,6 +314,6 @@ impl Oracle {
         if self.rejected > 0 {
             outcome += &format!(" rejected {}", self.rejected);
         }
-        outcome
+        outcome + &" handler given back".repeat(self.given_back)
     }
 }
