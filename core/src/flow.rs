@@ -141,7 +141,7 @@ macro_rules! flow_settings {
         /// # Ok::<(), pollproof::Error>(())
         /// ```
         pub fn runner(mut self, runner: impl crate::Runner) -> Self {
-            self.settings.runner = Some(Box::new(runner));
+            self.settings.runner = Some(crate::sync::Arc::new(runner));
             self
         }
     };

@@ -20,6 +20,7 @@ use crate::reactor::accept::Listening;
 use crate::reactor::epoll::Poller;
 use crate::runner::Runner;
 use crate::shared::{Hook, Shared};
+use crate::sync::Arc;
 
 /// The longest idle time that the kernel takes before it probes a peer.
 const LONGEST_IDLE: Duration = Duration::from_secs(32_767);
@@ -38,7 +39,7 @@ pub(crate) struct Settings {
     pub(crate) hook: Option<Hook>,
     pub(crate) sockets: SocketOptions,
     pub(crate) flow: Flow,
-    pub(crate) runner: Option<Box<dyn Runner>>,
+    pub(crate) runner: Option<Arc<dyn Runner>>,
     /// After how long a thread that does not come back loses its loop, if that was said. (K1)
     pub(crate) takeover: Option<Option<Duration>>,
     pub(crate) max_threads: usize,
@@ -296,7 +297,7 @@ mod tests {
             fn run(&self, _task: crate::Task) {}
         }
         let after = |takeover, runs: bool| {
-            let runner = runs.then(|| Box::new(Dropping) as Box<dyn Runner>);
+            let runner = runs.then(|| Arc::new(Dropping) as Arc<dyn Runner>);
             Settings { takeover, runner, ..Settings::default() }.takeover()
         };
         let said = Duration::from_millis(20);

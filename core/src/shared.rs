@@ -94,7 +94,7 @@ impl Shared {
             state: Mutex::new(State { listener, ..State::default() }),
             flow: settings.flow,
             has_runner: settings.runner.is_some(),
-            runner: Held::new(settings.runner.map(Arc::from)),
+            runner: Held::new(settings.runner),
             threads,
             changed: Condvar::new(),
         }

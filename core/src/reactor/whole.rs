@@ -93,7 +93,7 @@ fn a_connection_from_its_first_callback_to_its_last() {
 /// A view does not go with a section that another thread runs.
 #[test]
 fn a_pool_is_given_what_the_polling_thread_has_read() {
-    let runner: Box<dyn crate::Runner> = Box::new(Pool::new(2).expect("threads"));
+    let runner: Arc<dyn crate::Runner> = Arc::new(Pool::new(2).expect("threads"));
     let server = running(Settings { runner: Some(runner), ..settings() });
     let (conn, mut peer) = served(&server, OnRequest(echo));
     assert_eq!((ask(&mut peer, b"one"), ask(&mut peer, b"two")), (b"one".to_vec(), b"two".to_vec()));
