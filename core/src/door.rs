@@ -37,6 +37,9 @@ use crate::shared::{Hook, Shared};
 use crate::sync::Arc;
 use crate::whereabouts::{self, What};
 
+/// How many panics the drop of one panic's payload may go on with.
+const PAYLOADS: usize = 8;
+
 /// How a call of user code ended, if it did not return what it should.
 pub(crate) enum Failed {
     /// It returned an error.
@@ -268,9 +271,13 @@ fn panicked(conn: &Connection, callback: &'static str, payload: Box<dyn Any + Se
 fn message(payload: Box<dyn Any + Send>) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let message = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "?".to_owned());
-    if let Err(again) = call(|| drop(payload)) {
-        std::mem::forget(again);
+    let mut payload = Some(payload);
+    // One whose drop panics, with a payload whose drop panics, and so on, is left alone in the end.
+    for _ in 0..PAYLOADS {
+        let Some(last) = payload.take() else { break };
+        payload = call(|| drop(last)).err();
     }
+    std::mem::forget(payload);
     message
 }
 
