@@ -169,12 +169,7 @@ pub(crate) fn discard<T>(conn: &Connection, what: &'static str, value: T) {
     let _entered = enter(conn);
     if let Err(payload) = call(|| drop(value)) {
         let error = Error::Panicked { callback: what, connection: conn.id(), message: message(payload) };
-        if inside {
-            // Who hears of it is not called inside other user code.
-            Duty::Report(conn.conn().server.clone(), error).leave_home(conn);
-        } else {
-            conn.conn().server.report(error);
-        }
+        Duty::report(&conn.conn().server, conn.conn().place.home(), inside, error);
         let _ = lifecycle::close(&Fx::new(conn, &State::new()));
     }
 }
@@ -186,8 +181,7 @@ pub(crate) fn discard_of(server: &Arc<Shared>, what: &'static str, value: impl A
     if let Err(payload) = call(|| drop(value)) {
         server.counters.panics.add(1);
         let source = std::io::Error::other(format!("it panicked: {}", message(payload)));
-        let error = Error::Server { call: what, source };
-        if inside { Duty::Report(server.clone(), error).leave(server, 0) } else { server.report(error) }
+        Duty::report(server, 0, inside, Error::Server { call: what, source });
     }
 }
 

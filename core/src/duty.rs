@@ -54,6 +54,15 @@ impl Duty {
         }
     }
 
+    /// Tells of `error`: at once, or, from inside user code, by loop `home` of `server`. (U2)
+    pub(crate) fn report(server: &Arc<Shared>, home: usize, inside: bool, error: Error) {
+        if inside {
+            Self::Report(server.clone(), error).leave(server, home);
+        } else {
+            server.report(error);
+        }
+    }
+
     /// Leaves it to the home loop of `conn`.
     pub(crate) fn leave_home(self, conn: &Connection) {
         let conn = conn.conn();

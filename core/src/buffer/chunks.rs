@@ -215,12 +215,11 @@ impl Chunks {
 
     /// As [`push`](Self::push). If `bytes` are copied, they go to `spent`.
     pub fn push_to(&mut self, bytes: Bytes, spent: &mut Vec<Bytes>) {
-        if bytes.is_empty() || bytes.len() >= LARGE {
-            if bytes.is_empty() { spent.push(bytes) } else { self.push(bytes) }
-        } else {
-            self.push_copy(&bytes);
-            spent.push(bytes);
+        if bytes.len() >= LARGE {
+            return self.push(bytes);
         }
+        self.push_copy(&bytes);
+        spent.push(bytes);
     }
 
     /// A copy of everything.

@@ -60,11 +60,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         // Safety: TASK.
         if let Err(errno) = unsafe { self.fd(|fd| poller.add(fd, Interest::READABLE, token.0)) } {
             let error = self.refused("epoll_ctl", errno);
-            if self.is_nested() {
-                Duty::Report(self.conn.server.clone(), error).leave_home(self.handle);
-            } else {
-                self.conn.server.report(error);
-            }
+            Duty::report(&self.conn.server, self.conn.place.home(), self.is_nested(), error);
             return false;
         }
         // Output that OnPrepare left parked could not say so before the fd was there.

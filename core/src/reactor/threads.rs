@@ -123,11 +123,7 @@ impl Threads {
         if let Some(source) = failed {
             let error = Error::Server { call: "clone", source };
             // A thread that leads is inside a handler here; the watchdog is not.
-            if whereabouts::led().is_some() {
-                Duty::Report(server.clone(), error).leave(server, lead.home());
-            } else {
-                server.report(error);
-            }
+            Duty::report(server, lead.home(), whereabouts::led().is_some(), error);
         }
         outcome
     }
