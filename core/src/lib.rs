@@ -61,58 +61,37 @@ compile_error!("the simulated kernel is for the shuttle build: --cfg shuttle --c
 
 // Modules that belong to the feature `net` say so themselves, so that tools that only read the source find them.
 mod addr;
-mod balance;
 #[doc(hidden)]
 pub mod buffer;
-mod builder;
 mod connection;
-mod dialer;
-mod door;
-mod duty;
 mod error;
-mod flow;
 mod handler;
-mod io;
 pub mod mutation;
-mod options;
-mod outside;
-mod pool;
 pub mod protocol;
-mod rare;
 mod reactor;
-mod reader;
-mod relay;
-#[cfg(all(doctest, feature = "net"))]
-mod rights;
 mod runner;
 mod server;
-mod shared;
-mod socket;
 mod stats;
 pub mod sync;
-mod trace;
-mod waiting;
-mod whereabouts;
-mod writer;
+mod sys;
 
 net! {
     pub use addr::Addr;
-    pub use balance::Balance;
-    pub use builder::Builder;
+    pub use connection::blocking_reader::ConnectionReader;
+    pub use connection::io::Io;
+    pub use connection::reader::Reader;
+    pub use connection::writer::Writer;
     pub use connection::{CloseCallback, Connection, Detached};
-    pub use dialer::{Dialer, DialerBuilder};
     pub use error::{Error, Result};
     pub use handler::{BoxError, Callbacks, Handler, OnRequest, Outcome};
-    pub use io::Io;
-    pub use outside::ConnectionReader;
-    pub use reader::Reader;
-    pub use pool::Pool;
-    pub use runner::{Runner, Task};
+    pub use reactor::balance::Balance;
+    pub use runner::{Pool, Runner, Task};
+    pub use server::builder::Builder;
+    pub use server::dialer::{Dialer, DialerBuilder};
     pub use server::{Server, Shutdown, serve};
     pub use stats::Stats;
-    pub use writer::Writer;
 }
 
 #[cfg(all(feature = "net", sim))]
 #[doc(hidden)]
-pub use reactor::sys::sim;
+pub use sys::sim;

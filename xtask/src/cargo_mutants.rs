@@ -23,8 +23,10 @@ impl Group {
     fn files(self) -> &'static str {
         match self {
             Group::Buffers => "core/src/buffer/{block,chunks,gather,link}.rs",
-            Group::Reactor => "core/src/{reactor/*,buffer/input,buffer/output,buffer/view}.rs",
-            Group::Around => "core/src/{addr,balance,flow,options,pool,socket,waiting}.rs",
+            Group::Reactor => "core/src/{sys,reactor,connection,connection/step}/*.rs",
+            Group::Around => {
+                "core/src/{addr,sys/sockets,server/settings,runner/pool,connection/blocking,connection/limits}.rs"
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The step `miri`: what of `core` Miri can run, under Miri.
 //!
 //! Miri interprets the code and sees what `unsafe` code must not do: a data race, memory that is gone, two references that
-//! may not be at once, a leak. It has TCP sockets of its own, so whole connections run too (`core/src/reactor/whole.rs`);
+//! may not be at once, a leak. It has TCP sockets of its own, so whole connections run too (`core/src/server/whole.rs`);
 //! listeners as servers open them, `poll`, and Unix sockets with `recv` it has not, so the rest is chosen by name.
 //!
 //! Debug assertions are off, as in what ships: with them, some of what Miri is to see would be noticed before.
@@ -15,7 +15,8 @@ use crate::steps::{Ended, has_toolchain, rustup_cargo};
 const TOOLCHAIN: &str = "nightly";
 
 /// What runs, by the beginning of its name.
-const MODULES: &[&str] = &["buffer::", "pool::", "protocol::", "reactor::held::", "reactor::whole::"];
+const MODULES: &[&str] =
+    &["buffer::", "connection::lazy_trigger::", "protocol::", "runner::pool::", "sync::bit_cell::", "server::whole::"];
 
 /// What of it does not: it touches 16 MiB byte by byte, which takes Miri many minutes, and is about safe code.
 const NOT: &[&str] = &["any_number_of_blocks_can_be_on_loan"];

@@ -41,7 +41,7 @@ fn without_example(source: &str) -> Vec<String> {
 fn every_public_type_has_an_example() {
     let facade = root().join("core/src/sync");
     // Of the scenarios on it alone, and hidden.
-    let simulated = root().join("core/src/reactor/sys/sim");
+    let simulated = root().join("core/src/sys/sim");
     let mut missing = Vec::new();
     for (path, text) in files("core/src") {
         // The facade's stand-ins under ThreadSanitizer have std's names, meaning and documentation.

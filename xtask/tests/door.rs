@@ -19,31 +19,34 @@ struct Rule {
 }
 
 const RULES: &[Rule] = &[
-    Rule { forbids: r"catch_unwind|resume_unwind|AssertUnwindSafe", but: &["src/door.rs"] },
+    Rule { forbids: r"catch_unwind|resume_unwind|AssertUnwindSafe", but: &["src/connection/door.rs"] },
     // The service of a connection; `handler` is the service itself, and the protocol says when it is called.
-    Rule { forbids: r"service\.\w*on_(prepare|connect|request|disconnect)\(", but: &["src/door.rs"] },
+    Rule { forbids: r"service\.\w*on_(prepare|connect|request|disconnect)\(", but: &["src/connection/door.rs"] },
     Rule {
         forbids: r"\bhandler\(\)\s*\}?\s*\.on_|self\.handler\(\)\.on_|\.forget\(&mut \|",
-        but: &["src/handler.rs", "src/door.rs"],
+        but: &["src/handler/mod.rs", "src/connection/door.rs"],
     },
-    Rule { forbids: r"\bdoor::(on_prepare|on_connect|on_request|on_disconnect)\(", but: &["reactor/effects.rs"] },
+    Rule {
+        forbids: r"\bdoor::(on_prepare|on_connect|on_request|on_disconnect)\(",
+        but: &["connection/step/effects.rs"],
+    },
     // Values that are callbacks, by the names that they go by.
     Rule {
         forbids: r"[^.\w](callback|detached|disconnect|request|hook|close)\((conn|self|detached|io|error)\)",
-        but: &["src/door.rs"],
+        but: &["src/connection/door.rs"],
     },
-    Rule { forbids: r"runner\.run\(|\.run\(task\)", but: &["src/door.rs"] },
+    Rule { forbids: r"runner\.run\(|\.run\(task\)", but: &["src/connection/door.rs"] },
     // What a user gave is dropped by a call of the door.
     Rule {
         forbids: r"drop\((replaced|old_handler|runner|hook|context|state_of_user|callback|disconnect|request|lost|spent|payload|listening|acceptor|error|values)\)",
-        but: &["src/door.rs"],
+        but: &["src/connection/door.rs"],
     },
     Rule {
         forbids: r"\b(std|shuttle|sync)::thread_local\b|thread_local!",
-        but: &["src/whereabouts.rs", "src/writer.rs", "src/sync.rs"],
+        but: &["src/connection/whereabouts.rs", "src/connection/writer.rs", "src/sync/mod.rs"],
     },
-    Rule { forbids: r"\bHERE\b", but: &["src/whereabouts.rs"] },
-    Rule { forbids: r"\bREPLY\b", but: &["src/writer.rs"] },
+    Rule { forbids: r"\bHERE\b", but: &["src/connection/whereabouts.rs"] },
+    Rule { forbids: r"\bREPLY\b", but: &["src/connection/writer.rs"] },
 ];
 
 /// The code of a file, without comments and without its unit tests.
@@ -67,9 +70,7 @@ fn found(path: &str, text: &str) -> Vec<String> {
 
 /// A file that holds nothing but tests, or stands in for the real thing in them.
 fn is_test(path: &str) -> bool {
-    ["reactor/steps.rs", "/tests.rs", "/mutation/", "sync/simulated.rs", "reactor/sys/sim/"]
-        .iter()
-        .any(|part| path.contains(part))
+    ["/tests.rs", "/mutation/", "sync/simulated.rs", "src/sys/sim/"].iter().any(|part| path.contains(part))
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn every_rule_finds_what_the_door_does() {
     let all = files("core/src");
     for rule in RULES {
         let pattern = Regex::new(rule.forbids).expect("a pattern");
-        for end in rule.but.iter().filter(|end| !end.ends_with("sync.rs")) {
+        for end in rule.but.iter().filter(|end| !end.ends_with("sync/mod.rs")) {
             let of_end = all.iter().find(|(path, _)| path.ends_with(end)).map(|(_, text)| code(text));
             let text = of_end.unwrap_or_else(|| panic!("there is no {end}"));
             assert!(pattern.is_match(&text), "{} finds nothing in {end}", rule.forbids);
@@ -106,7 +107,8 @@ fn who_takes_something_of_a_users_out_gives_it_to_the_door() {
         r"door::(discard|discard_each|discard_of|discard_hook|hand_back|forget)\b|self\.spent\(|Duty::Drop|\bspent\b",
     )
     .expect("a pattern");
-    for name in ["connection.rs", "writer.rs", "reactor/effects.rs", "reactor/event_loop.rs", "outside.rs", "dialer.rs"]
+    for name in
+        ["connection/mod.rs", "writer.rs", "step/effects.rs", "event_loop.rs", "blocking_reader.rs", "dialer.rs"]
     {
         let all = files("core/src");
         let (_, text) = all.iter().find(|(path, _)| path.ends_with(name)).expect("it is there");
@@ -124,7 +126,7 @@ fn who_takes_something_of_a_users_out_gives_it_to_the_door() {
 
 #[test]
 fn the_check_bites() {
-    let bites = |text: &str| found("core/src/outside.rs", text).len();
+    let bites = |text: &str| found("core/src/connection/blocking_reader.rs", text).len();
     assert_eq!(bites("let ran = std::panic::catch_unwind(|| ());"), 1);
     assert_eq!(bites("unsafe { conn.conn().service.on_request(io) }"), 1);
     assert_eq!(bites("server.runner.run(task)"), 1);
@@ -137,5 +139,5 @@ fn the_check_bites() {
     assert_eq!(bites("// catch_unwind in prose"), 0);
     assert_eq!(bites("door::discard(self, \"drop of a handler\", replaced);"), 0);
     assert_eq!(bites("fn f() {}\n#[cfg(test)]\nmod tests {\n fn g() { drop(replaced) }\n}"), 0);
-    assert_eq!(found("core/src/door.rs", "catch_unwind(user)").len(), 0);
+    assert_eq!(found("core/src/connection/door.rs", "catch_unwind(user)").len(), 0);
 }

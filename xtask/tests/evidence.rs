@@ -28,7 +28,7 @@ fn positions(text: &str) -> Vec<&str> {
 #[test]
 fn a_position_is_found() {
     assert_eq!(positions("left behind (loom-tests/src/rig/verify.rs:89)"), ["loom-tests/src/rig/verify.rs:89"]);
-    assert!(positions("`core/src/sync.rs` lists them: 3 holes").is_empty());
+    assert!(positions("`core/src/sync/mod.rs` lists them: 3 holes").is_empty());
 }
 
 #[test]

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use crate::buffer::chunks::Chunks;
 use crate::buffer::link::Link;
 use crate::protocol::progress::{Progress, Unread};
-use crate::reactor::held::Held;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::bit_cell::Held;
 
 /// What the owner of `TASK` keeps.
 #[derive(Debug, Default)]

@@ -15,8 +15,8 @@ use crate::buffer::chunks::{Chunks, Slices};
 use crate::buffer::gather::Gather;
 use crate::buffer::link::Link;
 use crate::protocol::effects::Sent;
-use crate::reactor::held::Held;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::bit_cell::Held;
 
 /// Bytes after which a consumer rests although the socket takes more: then it parks, and epoll reports the socket
 /// as writable at once. (F3)

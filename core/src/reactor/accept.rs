@@ -15,20 +15,20 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::epoll::Poller;
-use super::fx::{Fx, Local, State};
-use super::sys::{Kernel, Sys};
 use crate::connection::Connection;
-use crate::door;
+use crate::connection::door;
+use crate::connection::shared::Shared;
+use crate::connection::step::{Fx, Local, State};
+use crate::connection::task::Task;
+use crate::connection::trace;
 use crate::error::Error;
 use crate::handler::Factory;
 use crate::protocol::lifecycle;
 use crate::protocol::takeover::Lead;
-use crate::runner::Task;
-use crate::shared::Shared;
+use crate::reactor::poller::Poller;
 use crate::sync::time::Instant;
 use crate::sync::{Arc, lock};
-use crate::trace;
+use crate::sys::{Kernel, Sys};
 
 /// How many connections are taken before other events get their turn.
 const BATCH: usize = 64;
@@ -99,7 +99,7 @@ enum Taken {
 }
 
 impl Acceptor {
-    pub(crate) fn new(listening: Listening, poller: &Poller) -> super::sys::Result<Self> {
+    pub(crate) fn new(listening: Listening, poller: &Poller) -> crate::sys::Result<Self> {
         poller.listen(&listening.listener)?;
         Ok(Self { listening, full: false, pause: None })
     }

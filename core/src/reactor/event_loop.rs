@@ -6,29 +6,29 @@
 //! epoll's flags into the protocol's steps.
 //!
 //! A handler that does not return costs its thread the lead ([`Lead`]): another goes on where this one was, with
-//! the same [`Poller`](super::epoll::Poller), so nothing that a loop needs is kept here. What a thread keeps is its
+//! the same [`Poller`](crate::reactor::poller::Poller), so nothing that a loop needs is kept here. What a thread keeps is its
 //! own [`Desk`]. Not here: who leads, and what a thread does when it does not (`threads`).
 
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
-use super::accept;
-use super::epoll::{Fds, LISTENER, Poller, WAKE};
-use super::fx::{Fx, Local, State};
-use super::registration::{Handles, Token};
-use super::sys::{Events, Ready};
 use crate::connection::Connection;
-use crate::door;
+use crate::connection::door;
+use crate::connection::shared::Shared;
+use crate::connection::step::{Fx, Local, State};
+use crate::connection::whereabouts;
 use crate::error::Error;
 use crate::protocol::effects::Effects;
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::takeover::Lead;
 use crate::protocol::{interest, output};
-use crate::shared::Shared;
+use crate::reactor::accept;
+use crate::reactor::poller::{Fds, LISTENER, Poller, WAKE};
+use crate::reactor::registry::{Handles, Token};
 use crate::sync::Arc;
 use crate::sync::time::Instant;
-use crate::whereabouts;
+use crate::sys::{Events, Ready};
 
 #[cfg(test)]
 mod tests;

@@ -12,17 +12,18 @@
 
 use std::time::Duration;
 
-use super::epoll::Poller;
-use super::event_loop::{self, Desk};
-use crate::duty::Duty;
+use crate::connection::duty::Duty;
+use crate::connection::shared::Shared;
+use crate::connection::trace;
+use crate::connection::whereabouts;
 use crate::error::Error;
 use crate::protocol::takeover::{Crew, Lead, Pulse, Slept, Succession, Watch};
-use crate::shared::Shared;
+use crate::reactor::event_loop::{self, Desk};
+use crate::reactor::poller::Poller;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::time::Instant;
 use crate::sync::{Arc, Mutex, lock};
-use crate::{trace, whereabouts};
 
 /// A spare thread that was not needed for so long ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -264,7 +265,8 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::{Io, Server};
+    use crate::Io;
+    use crate::Server;
 
     #[test]
     fn a_thread_that_hands_over_may_block_at_once() {

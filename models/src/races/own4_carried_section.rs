@@ -91,7 +91,7 @@ impl Code for User {
                     recording::note("the handler swaps the readers");
                     std::mem::swap(&mut own, &mut guard.reader);
                 }
-                // `mem::swap` of what is lent does not compile: core/src/reader.rs has the example.
+                // `mem::swap` of what is lent does not compile: core/src/connection/reader.rs has the example.
                 As::ItIs => assert!(std::ptr::eq(conn.code(), own.conn.code()) && guard.lend().conn.frames() > 0),
             }
         });

@@ -7,14 +7,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use super::*;
+use crate::Io;
+use crate::Server;
 use crate::buffer::block::SIZE;
 use crate::buffer::output::Write as _;
+use crate::connection::step::sending::Writing;
+use crate::connection::step::tests::{connected, joined, joined_by};
 use crate::protocol::takeover::Crew;
-use crate::reactor::sending::Writing;
-use crate::reactor::steps::{connected, joined, joined_by};
-use crate::reactor::sys::Interest;
 use crate::sync::Mutex;
-use crate::{Io, Server};
+use crate::sys::Interest;
 
 /// What a loop that is not over has of the kernel.
 fn fds(poller: &Poller) -> Arc<Fds> {

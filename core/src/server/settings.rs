@@ -1,0 +1,317 @@
+//! The settings that servers and dialers have in common, and what their values may be.
+//!
+//! A builder takes any value and [`check`](Settings::check)s them all at its end, so that its methods chain.
+//! Not here: opening sockets with them (`socket`).
+
+#![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
+#![forbid(unsafe_code)]
+#![cfg_attr(sim, allow(dead_code, reason = "there is nothing to set on a simulated socket"))]
+
+use std::fmt;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::connection::limits::Flow;
+use crate::connection::shared::{Hook, Shared};
+use crate::connection::task::Runner;
+use crate::error::{Error, Result};
+use crate::reactor::accept::Listening;
+use crate::reactor::balance::Balance;
+use crate::reactor::poller::Poller;
+use crate::sync::Arc;
+
+/// The longest idle time that the kernel takes before it probes a peer.
+const LONGEST_IDLE: Duration = Duration::from_secs(32_767);
+
+/// After how long a handler costs its thread the lead, where nobody has said.
+const TAKEOVER: Duration = Duration::from_millis(5);
+
+/// The same where a runner runs handlers, and polling threads only callbacks that are short as a rule. The watchdog looks
+/// twice in that time: as often as for handlers, its looks would cost a pool a tenth of a small request.
+const TAKEOVER_OF_CALLBACKS: Duration = Duration::from_millis(100);
+
+/// What servers and dialers have in common.
+pub(crate) struct Settings {
+    pub(crate) pollers: usize,
+    pub(crate) balance: Balance,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) sockets: SocketOptions,
+    pub(crate) flow: Flow,
+    pub(crate) runner: Option<Arc<dyn Runner>>,
+    /// After how long a thread that does not come back loses its loop, if that was said. (K1)
+    pub(crate) takeover: Option<Option<Duration>>,
+    pub(crate) max_threads: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            pollers: 1,
+            balance: Balance::RoundRobin,
+            hook: None,
+            sockets: SocketOptions::default(),
+            flow: Flow::default(),
+            runner: None,
+            takeover: None,
+            max_threads: 512,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn check(&self) -> Result<()> {
+        self.flow.check()?;
+        self.sockets.check()
+    }
+
+    /// After how long a thread that does not come back loses its loop: what was said, or what suits the runner.
+    pub(crate) fn takeover(&self) -> Option<Duration> {
+        self.takeover.unwrap_or(Some(if self.runner.is_some() { TAKEOVER_OF_CALLBACKS } else { TAKEOVER }))
+    }
+
+    /// Pollers with these settings, and with the listener of a server.
+    pub(crate) fn shared(self, listening: Option<Listening>) -> Result<Shared> {
+        let pollers = (0..self.pollers).map(|_| Poller::new()).collect::<std::result::Result<Vec<_>, _>>();
+        let pollers = pollers.map_err(|errno| Error::Server { call: "epoll_create1", source: errno.into() })?;
+        Ok(Shared::new(pollers, self, listening))
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("pollers", &self.pollers)
+            .field("balance", &self.balance)
+            .field("sockets", &self.sockets)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is set on sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SocketOptions {
+    pub(crate) nodelay: bool,
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) recv_buffer: Option<usize>,
+    pub(crate) send_buffer: Option<usize>,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self { nodelay: true, keepalive: None, recv_buffer: None, send_buffer: None }
+    }
+}
+
+/// What is asked of a listening socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListenOptions {
+    pub(crate) backlog: i32,
+    pub(crate) reuse_port: bool,
+    pub(crate) sockets: SocketOptions,
+}
+
+/// The error for a value of `setting` that cannot be.
+pub(crate) fn impossible(setting: &'static str, value: impl fmt::Debug, reason: &'static str) -> Error {
+    Error::Setting { setting, value: format!("{value:?}"), reason }
+}
+
+/// The setting that a check refuses, for tests.
+#[cfg(test)]
+pub(crate) fn refused(checked: Result<()>) -> Option<&'static str> {
+    match checked {
+        Err(Error::Setting { setting, .. }) => Some(setting),
+        other => {
+            assert!(other.is_ok(), "{other:?}");
+            None
+        }
+    }
+}
+
+impl SocketOptions {
+    fn check(&self) -> Result<()> {
+        if let Some(idle) = self.keepalive.filter(|idle| idle.is_zero() || *idle > LONGEST_IDLE) {
+            return Err(impossible("keepalive", idle, "the kernel takes more than nothing, and at most 32767 s"));
+        }
+        for (setting, size) in [("recv_buffer", self.recv_buffer), ("send_buffer", self.send_buffer)] {
+            if let Some(size) = size.filter(|size| *size == 0 || i32::try_from(*size).is_err()) {
+                return Err(impossible(setting, size, "the kernel takes 1 to 2147483647 bytes"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets them on a TCP socket: before it listens, which hands them on to the sockets that it accepts, or
+    /// before it connects. Returns what the kernel refused.
+    pub(crate) fn apply_tcp(&self, socket: impl AsFd) -> std::io::Result<()> {
+        let on = SockRef::from(&socket);
+        on.set_tcp_nodelay(self.nodelay)?;
+        if let Some(idle) = self.keepalive {
+            // The kernel counts in seconds; rounded up, so that a short time is not none.
+            let seconds = idle.as_secs() + u64::from(idle.subsec_nanos() > 0);
+            on.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(seconds)))?;
+        }
+        self.apply_buffers(socket)
+    }
+
+    /// Sets the sizes of the buffers, on a socket of any kind.
+    pub(crate) fn apply_buffers(&self, socket: impl AsFd) -> std::io::Result<()> {
+        let on = SockRef::from(&socket);
+        self.recv_buffer.map_or(Ok(()), |size| on.set_recv_buffer_size(size))?;
+        self.send_buffer.map_or(Ok(()), |size| on.set_send_buffer_size(size))
+    }
+
+    /// Whether a Unix socket that was accepted needs [`apply_buffers`](Self::apply_buffers): unlike a TCP
+    /// socket, it inherits nothing from its listener.
+    pub(crate) fn has_buffers(&self) -> bool {
+        self.recv_buffer.is_some() || self.send_buffer.is_some()
+    }
+}
+
+/// The setters that [`Builder`](crate::Builder) and [`DialerBuilder`](crate::DialerBuilder) have in common;
+/// `$start` is the path of what begins one, for the examples.
+macro_rules! common_settings {
+    ($start:literal) => {
+        /// How many polling threads. One by default; zero counts as one.
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().pollers(2)")]
+        /// # ;
+        /// ```
+        pub fn pollers(mut self, count: usize) -> Self {
+            self.settings.pollers = count.max(1);
+            self
+        }
+
+        /// How connections are spread over the polling threads. In turn by default.
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().pollers(2).balance(pollproof::Balance::LeastLoaded)")]
+        /// # ;
+        /// ```
+        pub fn balance(mut self, balance: crate::Balance) -> Self {
+            self.settings.balance = balance;
+            self
+        }
+
+        /// Whether small writes are sent at once (`TCP_NODELAY`). They are by default. Unix sockets always do.
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().nodelay(false)")]
+        /// # ;
+        /// ```
+        pub fn nodelay(mut self, on: bool) -> Self {
+            self.settings.sockets.nodelay = on;
+            self
+        }
+
+        /// After how long without a byte the kernel begins to ask whether the peer is still there
+        /// (`SO_KEEPALIVE` and `TCP_KEEPIDLE`), in whole seconds, rounded up. A peer that does not answer is
+        /// gone, as if it had reset the connection. Never by default. Unix sockets need none.
+        ///
+        /// ```
+        /// # use std::time::Duration;
+        /// # let builder =
+        #[doc = concat!($start, "().keepalive(Some(Duration::from_secs(60)))")]
+        /// # ;
+        /// ```
+        pub fn keepalive(mut self, idle: Option<std::time::Duration>) -> Self {
+            self.settings.sockets.keepalive = idle;
+            self
+        }
+
+        /// The size of the kernel's receive buffer (`SO_RCVBUF`). Linux doubles it, for its own book-keeping,
+        /// and keeps to its limits. By default the kernel adapts it by itself, which setting it ends.
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().recv_buffer(256 * 1024)")]
+        /// # ;
+        /// ```
+        pub fn recv_buffer(mut self, bytes: usize) -> Self {
+            self.settings.sockets.recv_buffer = Some(bytes);
+            self
+        }
+
+        /// The size of the kernel's send buffer (`SO_SNDBUF`); as [`recv_buffer`](Self::recv_buffer).
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().send_buffer(256 * 1024)")]
+        /// # ;
+        /// ```
+        pub fn send_buffer(mut self, bytes: usize) -> Self {
+            self.settings.sockets.send_buffer = Some(bytes);
+            self
+        }
+
+        /// Who hears of panics and errors of callbacks and of the kernel's refusals. Called on the thread where
+        /// it happens, while the connection that it is about is in the middle of something: note it and return.
+        /// Without it they are not reported, beyond what the panic hook of the process prints.
+        ///
+        /// ```
+        /// # let builder =
+        #[doc = concat!($start, "().on_error(|error| eprintln!(\"{error}\"))")]
+        /// # ;
+        /// ```
+        pub fn on_error(mut self, hook: impl Fn(&crate::Error) + Send + Sync + 'static) -> Self {
+            self.settings.hook = Some(Box::new(hook));
+            self
+        }
+    };
+}
+pub(crate) use common_settings;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_values_are_refused_by_name() {
+        let refused = |options: SocketOptions| refused(options.check());
+        let default = SocketOptions::default();
+        let idle = |idle| SocketOptions { keepalive: Some(idle), ..default };
+        assert_eq!(refused(default), None);
+        assert_eq!(refused(idle(Duration::ZERO)), Some("keepalive"));
+        assert_eq!(refused(idle(Duration::from_nanos(1))), None);
+        assert_eq!(refused(idle(LONGEST_IDLE)), None);
+        assert_eq!(refused(idle(LONGEST_IDLE + Duration::from_nanos(1))), Some("keepalive"));
+        for size in [0, 1 << 31, usize::MAX] {
+            assert_eq!(refused(SocketOptions { recv_buffer: Some(size), ..default }), Some("recv_buffer"));
+            assert_eq!(refused(SocketOptions { send_buffer: Some(size), ..default }), Some("send_buffer"));
+        }
+        assert_eq!(
+            refused(SocketOptions { recv_buffer: Some(1), send_buffer: Some(i32::MAX as usize), ..default }),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_said_of_takeover_counts_and_else_what_suits_the_runner() {
+        struct Dropping;
+        impl Runner for Dropping {
+            fn run(&self, _task: crate::Task) {}
+        }
+        let after = |takeover, runs: bool| {
+            let runner = runs.then(|| Arc::new(Dropping) as Arc<dyn Runner>);
+            Settings { takeover, runner, ..Settings::default() }.takeover()
+        };
+        let said = Duration::from_millis(20);
+        for runs in [false, true] {
+            assert_eq!([after(Some(None), runs), after(Some(Some(said)), runs)], [None, Some(said)]);
+        }
+        assert_eq!([after(None, false), after(None, true)], [Some(TAKEOVER), Some(TAKEOVER_OF_CALLBACKS)]);
+    }
+
+    #[test]
+    fn one_size_is_enough_to_be_set_on_what_was_accepted() {
+        let needed = |recv_buffer, send_buffer| {
+            SocketOptions { recv_buffer, send_buffer, ..SocketOptions::default() }.has_buffers()
+        };
+        assert_eq!([needed(None, None), needed(Some(1), None), needed(None, Some(1))], [false, true, true]);
+    }
+}
