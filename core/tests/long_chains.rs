@@ -6,14 +6,16 @@
 
 mod common;
 
+use std::collections::VecDeque;
 use std::io::Write;
-use std::os::unix::net::UnixStream;
-use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::{LONG, client, wait_until};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use pollproof::{Callbacks, Connection, Io, Runner, Server, Task};
+use pollproof::{Connection, Io, Runner, Server, Task};
 
 /// The stack of a thread that has little.
 const SMALL: usize = 256 << 10;
@@ -22,37 +24,77 @@ fn on_small_stack<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) 
     std::thread::Builder::new().stack_size(SMALL).spawn(body).expect("a thread")
 }
 
-/// SPEC: U2: a million, or as many as there is time for; each closes the next in its close callback.
+/// What the links of a chain share.
+struct Chain {
+    /// The next ones.
+    next: Mutex<Receiver<Connection>>,
+    closed: AtomicUsize,
+    /// How many close callbacks a thread is inside of.
+    depth: AtomicUsize,
+    over: Sender<()>,
+}
+
+impl Chain {
+    const ALL: usize = 1_000_000;
+
+    /// Has the close callback of `conn` close the next one, up to the last.
+    fn link(self: &Arc<Self>, conn: &Connection) {
+        let chain = self.clone();
+        let closes = move |_: &Connection| {
+            // Ordering: Relaxed, here and below: the links come one after the other.
+            assert_eq!(chain.depth.fetch_add(1, Ordering::Relaxed), 0, "a close callback inside another one");
+            if chain.closed.fetch_add(1, Ordering::Relaxed) + 1 == Self::ALL {
+                chain.over.send(()).expect("the test waits");
+            } else {
+                // It is made by another thread, which needs nothing of this loop.
+                let next = chain.next.lock().expect("no panic").recv_timeout(LONG).expect("the next one");
+                chain.link(&next);
+                next.close();
+            }
+            chain.depth.fetch_sub(1, Ordering::Relaxed);
+        };
+        assert!(conn.on_close(closes).is_ok(), "it is open");
+    }
+}
+
+/// SPEC: U2: one chain without a break: each close but the first is made by the close callback of the connection before.
+/// A million at once would be more fds than the kernel allows a process, so new ones are made as old ones go.
 #[test]
 fn a_million_close_callbacks_that_each_close_the_next_run_in_a_small_stack() {
-    const ALL: usize = 1_000_000;
-    const ROUND: usize = 4000;
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("more fds");
+    const AHEAD: usize = 200;
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("socket");
-    let (sender, conns) = channel();
-    let handler = Callbacks::new(move |io: &mut Io<'_>| Ok(sender.send(io.connection().clone())?));
-    let builder = Server::builder().takeover(None).handler(handler.on_request(|(), _| ()));
-    let server = builder.bind(&format!("unix:{}", path.display())).expect("a path");
+    let [peers, own] = ["peers", "own"].map(|name| folder.path().join(name));
+    let listener = UnixListener::bind(&peers).expect("a path");
+    // A peer is kept until its connection is closed for sure.
+    let accepts = std::thread::spawn(move || {
+        let mut kept = VecDeque::new();
+        for peer in listener.incoming().take(Chain::ALL) {
+            kept.push_back(peer.expect("fds"));
+            if kept.len() > 2 * AHEAD {
+                kept.pop_front();
+            }
+        }
+    });
+    let builder = Server::builder().takeover(None).pollers(1).on_request(|_: &mut Io<'_>| ());
+    let server = builder.bind(&format!("unix:{}", own.display())).expect("a path");
     let serves = server.clone();
     let polls = on_small_stack(move || serves.run().expect("it serves"));
-    let until = Instant::now() + Duration::from_secs(60);
-    let mut closed = 0;
-    while closed < ALL && (closed == 0 || Instant::now() < until) {
-        let peers: Vec<_> = (0..ROUND).map(|_| UnixStream::connect(&path).expect("a connection")).collect();
-        let chain: Vec<Connection> = (0..ROUND).map(|_| conns.recv_timeout(LONG).expect("a connection")).collect();
-        for pair in chain.windows(2) {
-            let next = pair[1].clone();
-            assert!(pair[0].on_close(move |_| next.close()).is_ok());
+    let ((sender, next), (over, all)) = (sync_channel(AHEAD), channel());
+    let (dialer, address) = (server.dialer(), format!("unix:{}", peers.display()));
+    let dials = std::thread::spawn(move || {
+        for _ in 0..Chain::ALL {
+            sender.send(dialer.connect(&address, LONG).expect("a connection")).expect("the chain goes on");
         }
-        let first = chain[0].clone();
-        on_small_stack(move || first.close()).join().expect("no panic");
-        wait_until("all are closed", || server.stats().open == 0);
-        closed += ROUND;
-        drop(peers);
-    }
-    println!("{closed} in a chain");
+    });
+    let first = next.recv_timeout(LONG).expect("a connection");
+    let (closed, depth) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let chain = Arc::new(Chain { next: Mutex::new(next), closed, depth, over });
+    chain.link(&first);
+    on_small_stack(move || first.close()).join().expect("no panic");
+    all.recv_timeout(Duration::from_secs(600)).expect("the whole chain");
+    dials.join().expect("no panic");
+    accepts.join().expect("no panic");
+    wait_until("all are closed", || server.stats().open == 0);
     assert_eq!(server.shutdown(LONG).expect("a shutdown").left, 0);
     polls.join().expect("no panic");
 }
