@@ -20,7 +20,7 @@ use crate::connection::writer::Writer;
 use crate::error::{Error, Result};
 use crate::handler::Outcome;
 use crate::protocol::lifecycle;
-use crate::protocol::word::{FINAL, HANDLER, USER};
+use crate::protocol::word::{FINAL, HANDLER, SHUTDOWN, TASK, USER};
 use crate::sync::atomic::Ordering;
 use crate::sync::time::Instant;
 use crate::sync::{Arc, thread};
@@ -105,8 +105,9 @@ impl Connection {
                 give_up();
                 return busy();
             }
-            // Once it is closed here nothing is read any more, and its section may wait for this very thread.
-            if found.any(USER | FINAL) {
+            // Once it is closed here nothing is read any more, and its section may wait for this very thread. So may that of a
+            // connection whose shutdown only has its end to wait for: nobody else owns it then. (U6)
+            if found.any(USER | FINAL) || found.any(TASK) && found.any(SHUTDOWN) && found.closing() {
                 give_up();
                 return Err(Error::Closed { call: "reader", connection: self.id() });
             }

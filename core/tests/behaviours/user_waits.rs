@@ -20,6 +20,7 @@ tests! {
     u6_a_handler_may_ask_an_upstream_on_every_kind_of_thread: ALL;
     u6_a_section_without_user_code_needs_no_runner: [Inline];
     u6_a_reader_that_is_forgotten_keeps_a_shutdown_no_longer_than_its_grace: ALL;
+    u6_a_reader_of_what_this_very_loop_is_to_end_is_refused: ALL;
     u6_a_handler_that_was_set_may_shut_other_servers_down: ALL;
 }
 
@@ -300,4 +301,28 @@ fn u6_a_handler_that_was_set_may_shut_other_servers_down(place: Place) {
     assert_eq!(dialer.stats().panics, 0);
     conn.close();
     dialer.shutdown(LONG).expect("a shutdown");
+}
+
+/// SPEC: U6, U2: the end of its shutdown waits in the queue of the loop whose thread asks for the reader.
+fn u6_a_reader_of_what_this_very_loop_is_to_end_is_refused(place: Place) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let found = Arc::new(Mutex::new(None::<Connection>));
+    let ((sender, answers), other) = (queue(), found.clone());
+    let handler = move |io: &mut Io<'_>| {
+        let conn = lock(&other).take().expect("it is there");
+        conn.shutdown();
+        sender.send(matches!(conn.reader().map(drop), Err(Error::Closed { .. })));
+        echo(io);
+    };
+    let serving = place.serve(place.builder().pollers(1).on_request(handler));
+    let address = listener.local_addr().expect("its address").to_string();
+    let conn = serving.server.dialer().connect(&address, LONG).expect("a connection");
+    let (peer, _) = listener.accept().expect("it is there");
+    peer.shutdown(Shutdown::Write).expect("a shutdown");
+    let end = conn.reader().expect("nobody else reads").next(1).map(drop);
+    assert!(matches!(end, Err(Error::Eof { .. })), "{end:?}");
+    *lock(&found) = Some(conn);
+    ping(&serving.client(), b"x");
+    assert!(answers.next());
+    serving.end();
 }
