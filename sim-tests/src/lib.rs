@@ -8,7 +8,8 @@
 //! Beside the scenarios are the hostile users (`hostile`): programs that are drawn, and that use the whole public API at
 //! the worst moments.
 //!
-//! Only with `--cfg shuttle --cfg sim`: `cargo xtask sim`. Not here: the kernel (`pollproof::sim`).
+//! With `--cfg shuttle --cfg sim`: `cargo xtask sim`. In a plain build there are the hostile users alone, on real sockets.
+//! Not here: the kernel (`pollproof::sim`).
 #![deny(missing_docs)]
 #![allow(
     clippy::disallowed_types,
@@ -18,10 +19,12 @@
 
 #[cfg(sim)]
 pub mod explore;
-#[cfg(sim)]
+#[cfg(any(sim, not(any(loom, shuttle))))]
 pub mod hostile;
 #[cfg(sim)]
 pub mod races;
+#[cfg(any(sim, not(any(loom, shuttle))))]
+pub mod rules;
 #[cfg(sim)]
 pub mod scenarios;
 #[cfg(sim)]

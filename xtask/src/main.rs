@@ -91,7 +91,8 @@ enum Command {
         /// Only these scenarios.
         scenarios: Vec<String>,
     },
-    /// Programs of hostile users on the simulated kernel: `--seconds 60`, `--program FILE`; `--help` says more.
+    /// Programs of hostile users on the simulated kernel, or with `--sockets` on this machine: `--seconds 60`, `--program
+    /// FILE`; `--help` says more.
     Hostile {
         /// Its arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,5 +1,5 @@
 //! ThreadSanitizer and AddressSanitizer, with the `std` that is installed: the models on plain threads, and the
-//! behaviours over sockets.
+//! behaviours and the programs of hostile users over sockets.
 //!
 //! AddressSanitizer sees a use of freed memory in what the `unsafe` code does; over sockets it brings LeakSanitizer along.
 //! (The models leave their state to the end of the process on purpose.)
@@ -18,6 +18,7 @@ use loom_tests::record::{Committed as _, Scenarios};
 use loom_tests::scenario::models as all_models;
 use loom_tests::verdict;
 
+use crate::sim;
 use crate::steps::{Ended, has_toolchain, rustup_cargo, stdout};
 
 /// Processor time for one test over sockets.
@@ -28,6 +29,9 @@ const ASLEEP: Duration = Duration::from_secs(180);
 
 /// So many tests there are at least: a suite that is empty has passed before now.
 const FEWEST: usize = 100;
+
+/// So many seconds programs of hostile users begin.
+const PROGRAMS: &str = "60";
 
 const TOOLCHAIN: &str = "nightly";
 
@@ -132,5 +136,19 @@ pub fn sockets(sanitizer: &Sanitizer) -> anyhow::Result<Ended> {
     let failed: Vec<_> = failed.into_iter().map(|(name, _)| name).collect();
     ensure!(failed.is_empty(), "{} of {} tests failed: {}", failed.len(), names.len(), failed.join(", "));
     println!("{} tests, nothing found", names.len());
+    Ok(Ended::Passed)
+}
+
+/// Programs of hostile users over sockets, for a minute.
+pub fn hostile(sanitizer: &Sanitizer) -> anyhow::Result<Ended> {
+    let Some(mut cargo) = sanitizing(sanitizer, "build")? else { return Ok(no_toolchain()) };
+    cargo.args(["--package", "pollproof-sim-tests", "--bin", "sockets"]);
+    let binary = built_binary(cargo, "sockets")?;
+    let mut plays = sim::sockets();
+    plays.args(["--whole", "--seconds", PROGRAMS, "--with"]).arg(&binary);
+    // Shown as it is: what a sanitizer says has lines of its own.
+    plays.env(sanitizer.variable, sanitizer.sockets).env("RUST_BACKTRACE", "0");
+    let status = plays.status().context("cargo cannot be started")?;
+    ensure!(status.success(), "a program failed: {status}");
     Ok(Ended::Passed)
 }

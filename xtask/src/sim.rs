@@ -1,6 +1,7 @@
-//! `cargo xtask sim`: the reactor on its simulated kernel, under shuttle.
+//! `cargo xtask sim` and `cargo xtask hostile`: the reactor on its simulated kernel, under shuttle, and hostile users on
+//! real sockets as well.
 //!
-//! Two builds in a directory of their own, both with the simulated kernel: one to explore, and one with mutants, by which
+//! For the simulated kernel two builds in a directory of their own, both with the simulated kernel: one to explore, and one with mutants, by which
 //! known races are put back.
 
 use std::ffi::OsStr;
@@ -35,8 +36,21 @@ fn sim(with_mutants: bool) -> Command {
     cargo
 }
 
-/// Passes `arguments` on to the programs of hostile users. Whether none failed.
-pub fn hostile(arguments: Vec<String>) -> anyhow::Result<bool> {
+/// The command that plays programs of hostile users on real sockets, in a plain build.
+pub fn sockets() -> Command {
+    let mut cargo = plain_cargo();
+    cargo.args(["run", "--quiet", "--release", "--package", "pollproof-sim-tests", "--bin", "sockets", "--"]);
+    cargo
+}
+
+/// Passes `arguments` on to the programs of hostile users, on real sockets if `--sockets` is among them. Whether none
+/// failed.
+pub fn hostile(mut arguments: Vec<String>) -> anyhow::Result<bool> {
+    if let Some(at) = arguments.iter().position(|argument| argument == "--sockets") {
+        arguments.remove(at);
+        let status = sockets().args(arguments).status().context("cargo cannot be started")?;
+        return Ok(status.success());
+    }
     run(false, std::iter::once("--hostile".to_owned()).chain(arguments))
 }
 

@@ -49,6 +49,11 @@ pub const STEPS: &[Step] = &[
     Step { name: "tsan", what: "every model on plain threads under ThreadSanitizer", run: tsan },
     Step { name: "tsan-sockets", what: "the behaviours, over sockets, under ThreadSanitizer", run: tsan_sockets },
     Step { name: "asan", what: "both under AddressSanitizer, over sockets with LeakSanitizer", run: asan },
+    Step {
+        name: "hostile-sockets",
+        what: "programs of hostile users, over sockets, a minute each under both sanitizers",
+        run: hostile,
+    },
     Step { name: "miri", what: "cells, blocks, buffers and whole connections under Miri", run: miri::run },
     Step { name: "mutate", what: "a mutant of each site is killed by the model that mutants.toml names", run: mutants },
     Step {
@@ -94,6 +99,13 @@ fn tsan_sockets() -> anyhow::Result<Ended> {
 fn asan() -> anyhow::Result<Ended> {
     match sanitize::models(&ADDRESS)? {
         Ended::Passed => sanitize::sockets(&ADDRESS),
+        skipped => Ok(skipped),
+    }
+}
+
+fn hostile() -> anyhow::Result<Ended> {
+    match sanitize::hostile(&ADDRESS)? {
+        Ended::Passed => sanitize::hostile(&THREAD),
         skipped => Ok(skipped),
     }
 }

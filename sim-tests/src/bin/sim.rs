@@ -17,15 +17,14 @@ mod sim {
     use std::process::{Command, ExitCode};
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use anyhow::ensure;
     use clap::Parser;
     use comfy_table::{CellAlignment, Table, presets};
     use pollproof::mutation::VARIABLE;
     use pollproof_sim_tests::explore::{By, Explored, explore, listen_to_panics};
-    use pollproof_sim_tests::hostile::drive;
-    use pollproof_sim_tests::hostile::program::Kinds;
+    use pollproof_sim_tests::hostile::arguments;
     use pollproof_sim_tests::races;
     use pollproof_sim_tests::scenarios::{Scenario, all};
 
@@ -35,55 +34,21 @@ mod sim {
     #[derive(Parser)]
     #[command(name = "sim", about = "Scenarios of the reactor on a simulated kernel, under shuttle")]
     struct Arguments {
-        /// Schedules of each scheduler, for each scenario; 1000 unless it is said.
-        #[arg(long)]
-        schedules: Option<usize>,
-        /// Added to the seed of each scenario.
-        #[arg(long, default_value_t = 0)]
-        seed: u64,
         /// Puts each known race back, and expects its scenario to fail.
         #[arg(long)]
         races: bool,
-        /// Programs of hostile users instead of scenarios; `--schedules` is 3 then, unless it is said.
+        /// Programs of hostile users instead of scenarios.
         #[arg(long)]
         hostile: bool,
-        /// How many programs.
-        #[arg(long, default_value_t = 200)]
-        programs: u64,
-        /// As many programs as begin in so many seconds.
-        #[arg(long)]
-        seconds: Option<u64>,
-        /// Programs without these kinds, separated by commas; `list` says which there are.
-        #[arg(long, default_value = "")]
-        without: String,
-        /// Programs of these kinds only.
-        #[arg(long)]
-        only: Option<String>,
-        /// Violations that begin with this are none.
-        #[arg(long)]
-        forgive: Vec<String>,
-        /// Failures are printed as they are, not made smaller.
-        #[arg(long)]
-        whole: bool,
-        /// The timeline of each failure.
-        #[arg(long)]
-        timeline: bool,
-        /// The program in this file, instead of those that are drawn.
-        #[arg(long)]
-        program: Option<std::path::PathBuf>,
-        /// The table of what was executed where.
-        #[arg(long)]
-        table: bool,
-        /// The tables as Markdown.
-        #[arg(long)]
-        markdown: bool,
+        #[command(flatten)]
+        programs: arguments::Programs,
         /// Only these scenarios.
         scenarios: Vec<String>,
     }
 
     impl Arguments {
         fn schedules(&self) -> usize {
-            self.schedules.unwrap_or(if self.hostile { 3 } else { 1_000 })
+            self.programs.schedules.unwrap_or(1_000)
         }
     }
 
@@ -123,7 +88,7 @@ mod sim {
         let arguments = Arguments::parse();
         listen_to_panics();
         if arguments.hostile {
-            let good = hostile(&arguments)?;
+            let good = arguments.programs.run(3, None)?;
             return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         for name in &arguments.scenarios {
@@ -131,30 +96,6 @@ mod sim {
         }
         let good = if arguments.races { put_back(&arguments)? } else { run(&arguments) };
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-
-    fn hostile(arguments: &Arguments) -> anyhow::Result<bool> {
-        if arguments.without == "list" {
-            Kinds::NAMES.iter().for_each(|(_, name, what)| println!("{name}: {what}"));
-            return Ok(true);
-        }
-        let kinds = arguments.only.as_deref().map_or(Ok(Kinds::ALL), Kinds::named)?;
-        let run = drive::Run {
-            seed: arguments.seed,
-            programs: arguments.programs,
-            time: arguments.seconds.map(Duration::from_secs),
-            kinds: kinds.without(Kinds::named(&arguments.without)?),
-            schedules: arguments.schedules(),
-            forgiven: arguments.forgive.clone(),
-            shrinks: !arguments.whole,
-            timeline: arguments.timeline,
-            table: arguments.table,
-            markdown: arguments.markdown,
-        };
-        Ok(match &arguments.program {
-            Some(path) => drive::run_one(&run, std::fs::read_to_string(path)?.parse()?),
-            None => drive::run(&run),
-        })
     }
 
     fn run(arguments: &Arguments) -> bool {
@@ -168,7 +109,7 @@ mod sim {
                 scope.spawn(|| {
                     // Ordering: Relaxed: each number once is all that is asked for.
                     while let Some(scenario) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let seed = seed(scenario.name) + arguments.seed;
+                        let seed = seed(scenario.name) + arguments.programs.seed;
                         let begun = Instant::now();
                         let explored =
                             By::ALL.map(|by| (by, explore(scenario, by, seed, arguments.schedules()))).into();
@@ -187,7 +128,7 @@ mod sim {
         });
         let mut rows = rows.into_inner().expect("no panic");
         rows.sort_by_key(|row| plans.iter().position(|scenario| scenario.name == row.scenario.name));
-        println!("{}", table(&rows, arguments.markdown));
+        println!("{}", table(&rows, arguments.programs.markdown));
         let schedules: u64 = rows.iter().map(Row::schedules).sum();
         let failed = rows.iter().filter(|row| row.problem().is_some()).count();
         println!("{} scenarios, {schedules} schedules, {failed} failed", rows.len());

@@ -1,18 +1,16 @@
 //! A run: as many programs as are asked for or there is time for, and what came of it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::draw::draw;
-use super::explore::{Failure, Plan, explore, shrink};
+use super::explore::{Failure, PARALLEL, Plan, explore, shrink};
 use super::program::{Kinds, Program};
 use super::report;
 use super::world::Executed;
-
-/// How many programs run at a time.
-const PARALLEL: u64 = 2;
 
 /// What is run.
 pub struct Run {
@@ -24,8 +22,10 @@ pub struct Run {
     pub time: Option<Duration>,
     /// Which kinds of programs.
     pub kinds: Kinds,
-    /// Schedules of each scheduler, for each program.
+    /// Schedules of each scheduler, or on each kind of sockets, for each program.
     pub schedules: usize,
+    /// The command that plays programs on sockets, if it is not this one.
+    pub with: Option<PathBuf>,
     /// What a violation begins with that is none.
     pub forgiven: Vec<String>,
     /// Failures are made smaller.
@@ -38,6 +38,12 @@ pub struct Run {
     pub markdown: bool,
 }
 
+impl Run {
+    fn plan(&self, seed: u64) -> Plan {
+        Plan { seed, schedules: self.schedules, with: self.with.clone(), forgiven: self.forgiven.clone() }
+    }
+}
+
 #[derive(Default)]
 struct Found {
     executed: Executed,
@@ -47,7 +53,7 @@ struct Found {
     failed: BTreeMap<String, (u64, u64)>,
 }
 
-/// Runs programs. Whether none failed.
+/// Runs programs. Whether there were some, and none failed.
 pub fn run(run: &Run) -> bool {
     let begun = Instant::now();
     let (next, found) = (AtomicU64::new(0), Mutex::new(Found::default()));
@@ -82,12 +88,12 @@ pub fn run(run: &Run) -> bool {
         "{programs} programs, {} schedules, {seconds:.0} s, {rate:.1} programs/s, {failed} failed",
         found.schedules
     );
-    failed == 0
+    failed == 0 && programs > 0
 }
 
 fn one(run: &Run, seed: u64, found: &Mutex<Found>) {
     let program = draw(seed, run.kinds);
-    let plan = Plan { seed, schedules: run.schedules, forgiven: run.forgiven.clone() };
+    let plan = run.plan(seed);
     let explored = explore(&program, &plan);
     let new = {
         let mut found = found.lock().expect("no panic");
@@ -111,14 +117,13 @@ fn one(run: &Run, seed: u64, found: &Mutex<Found>) {
 
 fn print(run: &Run, seed: u64, program: &Program, failure: &Failure) {
     let timeline = if run.timeline { failure.timeline.as_str() } else { "" };
-    let by = failure.by.name();
-    let schedule = failure.schedule;
-    println!("# {}\n# by {by}: --seed {seed} --schedules {schedule} --program FILE\n{program}{timeline}", failure.what);
+    let Failure { by, schedule, what, report, .. } = failure;
+    println!("# {what}\n# by {by}: --seed {seed} --schedules {schedule} --program FILE\n{program}{timeline}{report}");
 }
 
 /// Runs one program. Whether it holds.
 pub fn run_one(run: &Run, program: Program) -> bool {
-    let plan = Plan { seed: run.seed, schedules: run.schedules, forgiven: run.forgiven.clone() };
+    let plan = run.plan(run.seed);
     let explored = explore(&program, &plan);
     match explored.failure {
         Some(failure) => {

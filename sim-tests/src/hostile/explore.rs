@@ -1,22 +1,27 @@
-//! Many schedules of a program, and a smaller program that fails in the same way.
+//! What came of a program, and a smaller one that fails in the same way.
+//!
+//! Not here: how a program is explored, which is by many schedules (`schedules`) or by processes with real sockets
+//! (`processes`).
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use super::program::{Op, PeerAct, Program, Runs};
-use super::run::execute;
-use super::world::{self, Executed};
-use crate::explore::{By, Limits, schedules};
+use super::world::Executed;
 
-/// More steps than that are a livelock.
-const STEPS: usize = 400_000;
+#[cfg(not(sim))]
+pub use super::processes::{AGAIN, PARALLEL, explore};
+#[cfg(sim)]
+pub use super::schedules::{AGAIN, PARALLEL, explore};
 
 /// How a program is explored.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Of the schedules.
     pub seed: u64,
-    /// For each scheduler.
+    /// For each scheduler, or each kind of sockets.
     pub schedules: usize,
+    /// The command that plays programs on sockets, if it is not this one.
+    pub with: Option<PathBuf>,
     /// What a violation begins with that is none.
     pub forgiven: Vec<String>,
 }
@@ -24,14 +29,16 @@ pub struct Plan {
 /// How a program failed.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// By which scheduler.
-    pub by: By,
+    /// By which scheduler, or on which kind of sockets.
+    pub by: &'static str,
     /// In which of its schedules, from 1.
     pub schedule: u64,
     /// What was wrong.
     pub what: String,
     /// What happened before.
     pub timeline: String,
+    /// What a sanitizer says.
+    pub report: String,
 }
 
 impl Failure {
@@ -58,35 +65,12 @@ pub struct Explored {
     pub failure: Option<Failure>,
 }
 
-/// Runs schedules of `program` by each scheduler, until one fails.
-pub fn explore(program: &Program, plan: &Plan) -> Explored {
-    let mut all = Explored { schedules: 0, executed: Executed::new(), failure: None };
-    for by in By::ALL {
-        let (shared, forgiven) = (Arc::new(program.clone()), plan.forgiven.clone());
-        let limits = Limits { steps: STEPS, stops_at_unwinding: false };
-        let after = || (world::timeline(), world::end());
-        let execution = move || execute(&shared, &forgiven);
-        let (ran, (timeline, (executed, violation))) =
-            schedules(by, plan.seed, plan.schedules, limits, execution, after);
-        all.schedules += ran.schedules;
-        for (cell, count) in executed {
-            *all.executed.entry(cell).or_default() += count;
-        }
-        if let Some(failure) = ran.failure {
-            let what = violation.unwrap_or(failure);
-            all.failure = Some(Failure { by, schedule: ran.schedules, what, timeline });
-            return all;
-        }
-    }
-    all
-}
-
 /// A smallest program that fails as `program` does, and how it fails.
 pub fn shrink(program: Program, failure: Failure, plan: &Plan) -> (Program, Failure) {
     let (mut program, mut failure) = (program, failure);
     let kind = failure.kind();
     // A smaller program has other schedules: a few more of them.
-    let plan = Plan { schedules: plan.schedules.max(4) * 4, ..plan.clone() };
+    let plan = Plan { schedules: plan.schedules.max(AGAIN) * AGAIN, ..plan.clone() };
     'again: loop {
         for smaller in smaller(&program) {
             if let Some(found) = explore(&smaller, &plan).failure.filter(|found| found.kind() == kind) {

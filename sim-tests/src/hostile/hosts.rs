@@ -2,13 +2,14 @@
 
 use pollproof::Dialer;
 
+use super::ground;
 use super::inside::{Frame, enter};
 use super::ops::{Scene, answer};
 use super::program::{Kinds, Op, PeerAct};
 use super::table::{What, entry};
 use super::user::{self, User};
 use super::world::{self, Kept};
-use crate::stage::{REMOTE, Step};
+use crate::rules::Step;
 
 /// Does `op`, after it has said so.
 pub(super) fn on_host(op: Op, scene: &Scene<'_, '_>, started: impl Fn(&Scene<'_, '_>)) -> Option<String> {
@@ -54,7 +55,7 @@ pub(super) fn on_host(op: Op, scene: &Scene<'_, '_>, started: impl Fn(&Scene<'_,
         }
     };
     let took = world::now() - before;
-    if took > deadline + super::run::GRACE {
+    if took > deadline + ground::GRACE {
         let where_from = scene.place.name();
         world::violate("late", format!("shutdown in {where_from}: {op} took {took:?} of {deadline:?}"));
     }
@@ -64,9 +65,7 @@ pub(super) fn on_host(op: Op, scene: &Scene<'_, '_>, started: impl Fn(&Scene<'_,
 fn dial(op: Op, index: usize, dialer: &Dialer) -> Option<String> {
     let known = world::with(|world| world.known.len());
     let _dialing = enter(Frame::Dial(known), None);
-    let servers = world::with(|world| world.program.as_ref().map_or(0, |program| program.hosts.len()));
-    let to = usize::from(op.arg) % (servers + 1);
-    let address = if to == servers { REMOTE.to_owned() } else { super::run::address(to) };
+    let address = world::with(|world| world.addresses[usize::from(op.arg) % world.addresses.len()].clone());
     let timeout = std::time::Duration::from_millis(5);
     if op.what == What::Dial {
         return Some(answer(dialer.dial(&address, timeout, User::new(index))));
@@ -93,11 +92,12 @@ fn upstream(index: usize, dialer: &Dialer) -> Option<String> {
             .is_some_and(|host| host.acts.iter().flat_map(|(_, ops)| ops).any(|op| op.what == What::ShutHost));
         matches!(remote[..], [PeerAct::Send(1..), ..]) && !remote.contains(&PeerAct::Reset) && !waits
     });
-    let conn = match dialer.connect(REMOTE, std::time::Duration::from_secs(2)) {
+    let remote = world::with(|world| world.addresses.last().cloned().unwrap_or_default());
+    let conn = match dialer.connect(&remote, std::time::Duration::from_secs(2)) {
         Ok(conn) => conn,
         Err(error) => return Some(error.to_string()),
     };
-    conn.set_read_timeout(Some(std::time::Duration::from_millis(500)));
+    conn.set_read_timeout(Some(if answers { ground::PATIENCE } else { ground::IMPATIENCE }));
     let read = match conn.reader() {
         Ok(mut reader) => reader.next(1),
         Err(error) => Err(error),

@@ -9,6 +9,7 @@ use bytes::{Buf as _, BufMut as _, Bytes};
 use pollproof::sync::time::Instant;
 use pollproof::{Connection, Io, Reader, Writer};
 
+use super::ground;
 use super::hosts::on_host;
 use super::inside::{Frame, enter};
 use super::program::{HUGE, Kinds, Op, Place};
@@ -296,7 +297,7 @@ fn read(op: Op, reader: &mut Reader<'_>, conn: Option<usize>) -> String {
 fn write(op: Op, writer: &mut Writer<'_>, host: usize, conn: Option<usize>) -> String {
     let size = if op.arg == HUGE { 3 } else { op.size() };
     match op.what {
-        What::Append => writer.append(Bytes::from_owner(Lent::new(size * 60, host, conn))),
+        What::Append => writer.append(Bytes::from_owner(Lent::new(size * ground::LENT, host, conn))),
         What::Malloc => {
             writer.malloc(size).fill(b'm');
             return answer(writer.ack(size)) + &answer(writer.ack(1));

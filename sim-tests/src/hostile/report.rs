@@ -7,7 +7,7 @@
 use comfy_table::{Table, presets};
 
 use super::program::Place;
-use super::table::{TABLE, possible};
+use super::table::{TABLE, What, entry, possible};
 use super::world::{Executed, On};
 
 const KINDS: [(On, char); 3] = [(On::Poller, 'p'), (On::Runner, 'r'), (On::Foreign, 'f')];
@@ -53,4 +53,22 @@ pub fn table(executed: &Executed, markdown: bool) -> Table {
         table.add_row(row);
     }
     table
+}
+
+/// What was executed where, on which kind of thread.
+type Cell = (What, Place, On);
+
+/// A cell as a line.
+pub fn write_cell((what, place, on): Cell) -> String {
+    let letter = KINDS.iter().find(|kind| kind.0 == on).map_or('f', |kind| kind.1);
+    format!("{} {} {letter}", entry(what).name, place.name())
+}
+
+/// The cell of a line.
+pub fn read_cell(line: &str) -> Option<Cell> {
+    let mut words = line.split(' ');
+    let (what, place, on) = (words.next()?, words.next()?, words.next()?);
+    let what = TABLE.iter().find(|entry| entry.name == what)?.what;
+    let place = *Place::ALL.iter().find(|known| known.name() == place)?;
+    Some((what, place, KINDS.iter().find(|kind| on.starts_with(kind.1))?.0))
 }

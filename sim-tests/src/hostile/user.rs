@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pollproof::{BoxError, Connection, Detached, Error, Handler, Io, Pool, Runner, Task};
 
@@ -10,7 +11,7 @@ use super::inside::{Frame, enter};
 use super::ops::{End, Scene, perform};
 use super::program::{Place, Runs};
 use super::world::{self, Kept};
-use crate::stage::Step;
+use crate::rules::Step;
 
 /// A value of the program's. It is dropped once, and then runs what the program has for that place.
 pub struct Value {
@@ -269,7 +270,7 @@ pub struct Running {
     host: usize,
     runs: Runs,
     pool: Option<Pool>,
-    second: std::sync::Mutex<bool>,
+    second: AtomicBool,
     _value: Value,
 }
 
@@ -277,13 +278,7 @@ impl Running {
     /// That of `host`.
     pub fn new(host: usize, runs: Runs) -> Self {
         let pool = (runs == Runs::Pool).then(|| Pool::new(1).expect("threads"));
-        Self {
-            host,
-            runs,
-            pool,
-            second: std::sync::Mutex::new(false),
-            _value: Value::new(Place::DropRunner, host, None),
-        }
+        Self { host, runs, pool, second: AtomicBool::new(false), _value: Value::new(Place::DropRunner, host, None) }
     }
 }
 
@@ -291,11 +286,8 @@ impl Runner for Running {
     fn run(&self, task: Task) {
         let _inside = enter(Frame::Code(Place::Run), None);
         let conn = world::find(self.host, task.connection().id());
-        let second = {
-            let mut second = self.second.lock().expect("it is not held across a step");
-            *second = !*second;
-            !*second
-        };
+        // Ordering: Relaxed: every second one is all that is asked for.
+        let second = self.second.fetch_xor(true, Ordering::Relaxed);
         let end = perform(&mut Scene::new(Place::Run, self.host, conn, None));
         if end == End::Panic {
             world::meddle(conn);

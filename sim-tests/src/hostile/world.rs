@@ -1,24 +1,25 @@
 //! What the code of a program shares: the connections that it knows, the handles that it keeps, what happened, and what
 //! went wrong.
 //!
-//! There is one world for each execution. All threads of an execution run on one thread of the machine, so the world is
-//! behind a `RefCell` that nobody holds across a step: what a caller takes out of it is dropped, and what it calls is
-//! called, after the cell is given back.
+//! There is one world for each execution, where its `ground` keeps it, behind a cell or a lock that nobody holds across a
+//! step: what a caller takes out of it is dropped, and what it calls is called, after it is given back.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::time::Duration;
 
-use pollproof::sync::simulated::{Condvar, Instant};
+use pollproof::sync::thread::JoinHandle;
+use pollproof::sync::time::Instant;
 use pollproof::{Connection, Detached, Dialer, Server};
 
+use super::ground::name;
 use super::inside::{Frame, enter};
 use super::program::{Op, Place, Program};
 use super::table::What;
-use crate::stage::Step;
+use crate::rules::Step;
+
+pub use super::ground::{is_on, me, nap, with};
 
 /// Operations in one execution; later ones are left out, so that programs that feed themselves end.
 const MOST: usize = 80;
@@ -95,6 +96,12 @@ pub struct World {
     pub known: Vec<Known>,
     /// Its servers and dialers.
     pub hosts: Vec<Handles>,
+    /// Where each of them is, and, last, what is dialed.
+    pub addresses: Vec<String>,
+    /// Threads of peers that were dialed, until nobody is dialed any more.
+    pub dialed: Vec<JoinHandle<()>>,
+    /// Nobody is dialed any more.
+    pub closed: bool,
     kept: Vec<Kept>,
     /// What each thread is inside of.
     pub frames: BTreeMap<usize, Vec<Frame>>,
@@ -117,13 +124,27 @@ pub struct World {
     executed: Executed,
 }
 
-std::thread_local! {
-    static WORLD: RefCell<World> = RefCell::default();
-}
+impl World {
+    /// How many things have happened.
+    pub fn events(&self) -> usize {
+        self.events.len()
+    }
 
-/// The world; not across a step.
-pub fn with<R>(look: impl FnOnce(&mut World) -> R) -> R {
-    WORLD.with_borrow_mut(look)
+    /// Whether nothing of the core's is in it.
+    fn is_empty(&self) -> bool {
+        let kept = self.kept.is_empty() && self.hosts.is_empty() && self.dialed.is_empty();
+        kept && self.known.iter().all(|known| known.conn.is_none())
+    }
+
+    /// What was executed.
+    pub fn executed(&self) -> Executed {
+        self.executed.clone()
+    }
+
+    /// What went wrong, first of all.
+    pub fn first_violation(&self) -> Option<String> {
+        self.violations.first().cloned()
+    }
 }
 
 /// A world without anything, for a program. `forgiven`: violations that begin so are none.
@@ -131,8 +152,12 @@ pub fn begin(program: &Program, forgiven: &[String]) {
     let executed = with(|world| std::mem::take(&mut world.executed));
     let (program, began) = (Some(program.clone()), Some(Instant::now()));
     let new = World { program, began, executed, forgiven: forgiven.to_vec(), ..World::default() };
+    let before = with(|world| std::mem::replace(world, new));
+    if before.is_empty() {
+        return;
+    }
     // What a failed execution left is not dropped: its threads are gone, and what it was in the middle of is not known.
-    std::mem::forget(with(|world| std::mem::replace(world, new)));
+    std::mem::forget(before);
 }
 
 /// Nothing runs any more: what was executed since this was asked last, and the first thing that went wrong.
@@ -142,14 +167,9 @@ pub fn end() -> (Executed, Option<String>) {
     (std::mem::take(&mut world.executed), world.violations.first().cloned())
 }
 
-/// Whether an execution is under way: what a failed one left behind may be dropped later.
-pub fn is_on() -> bool {
-    shuttle::current::try_get_current_task().is_some()
-}
-
 /// What went wrong, first of all.
 pub fn violation() -> Option<String> {
-    with(|world| world.violations.first().cloned())
+    with(|world| world.first_violation())
 }
 
 /// What happened, one line for each event.
@@ -167,16 +187,6 @@ pub fn timeline() -> String {
 pub fn now() -> Duration {
     let now = Instant::now();
     with(|world| now.saturating_duration_since(*world.began.get_or_insert(now)))
-}
-
-/// The calling thread's number.
-pub fn me() -> usize {
-    shuttle::current::me().into()
-}
-
-fn name() -> String {
-    let name = shuttle::current::get_name_for_task(shuttle::current::me());
-    name.map_or_else(|| "main".to_owned(), String::from)
 }
 
 /// What kind of thread this is.
@@ -205,24 +215,6 @@ pub fn violate(rule: &str, what: impl std::fmt::Display) {
     }
     event(format!("VIOLATION {text}"));
     with(|world| world.violations.push(text));
-}
-
-/// Waits for so long, or lets others go on if that is nothing.
-pub fn nap(time: Duration) {
-    if time.is_zero() {
-        return shuttle::thread::yield_now();
-    }
-    let (lock, condvar) = (shuttle::sync::Mutex::new(()), Condvar::new());
-    let until = Instant::now() + time;
-    // Another thread may be in the middle of a panic.
-    let mut guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return;
-        }
-        guard = condvar.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
-    }
 }
 
 /// Whether another operation may be done, and that it is.
@@ -314,7 +306,7 @@ pub fn find(host: usize, id: u64) -> Option<usize> {
     with(|world| world.known.iter().position(|known| known.host == host && known.id == id))
 }
 
-/// The index of a connection that came for the first time, or is known.
+/// The index of a connection that came for the first time, or is known. Whoever comes with it first has it alone.
 pub fn know(host: usize, conn: &Connection, served: bool) -> usize {
     find(host, conn.id()).unwrap_or_else(|| {
         let (conn, id) = (Some(conn.clone()), conn.id());
