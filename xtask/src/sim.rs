@@ -1,8 +1,8 @@
 //! `cargo xtask sim` and `cargo xtask hostile`: the reactor on its simulated kernel, under shuttle, and hostile users on
 //! real sockets as well.
 //!
-//! For the simulated kernel two builds in a directory of their own, both with the simulated kernel: one to explore, and one with mutants, by which
-//! known races are put back.
+//! For the simulated kernel there are two builds in a directory of their own: one to explore, and one with mutants, by
+//! which known races are put back. What sanitizers add is in `sanitize`.
 
 use std::ffi::OsStr;
 use std::process::Command;

@@ -36,6 +36,8 @@ pub use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 #[cfg(all(tsan, not(any(loom, shuttle))))]
 mod counted;
 #[cfg(all(tsan, not(any(loom, shuttle))))]
+mod detached;
+#[cfg(all(tsan, not(any(loom, shuttle))))]
 mod visible;
 #[cfg(all(tsan, not(any(loom, shuttle))))]
 pub use self::{
@@ -79,8 +81,12 @@ pub mod atomic {
 
 /// Threads that the checkers schedule.
 pub mod thread {
+    #[cfg(all(tsan, not(any(loom, shuttle))))]
+    pub use super::detached::{Builder, JoinHandle, spawn};
+    #[cfg(not(any(loom, shuttle, tsan)))]
+    pub use std::thread::{Builder, JoinHandle, spawn};
     #[cfg(not(any(loom, shuttle)))]
-    pub use std::thread::{Builder, JoinHandle, available_parallelism, spawn, yield_now};
+    pub use std::thread::{available_parallelism, yield_now};
 
     #[cfg(loom)]
     pub use loom::thread::{JoinHandle, spawn, yield_now};

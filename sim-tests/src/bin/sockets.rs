@@ -37,7 +37,8 @@ mod sockets {
         let arguments = Arguments::parse();
         let good = match &arguments.play {
             Some(kind) => child::play(kind == "Unix", &arguments.programs.forgive)?,
-            None => arguments.programs.run(1, arguments.with)?,
+            // Each process has a current directory of its own.
+            None => arguments.programs.run(1, arguments.with.map(std::fs::canonicalize).transpose()?)?,
         };
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
