@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::draw::draw;
 use super::explore::{Failure, PARALLEL, Plan, explore, shrink};
+use super::ground::MISSING;
 use super::program::{Kinds, Program};
 use super::report;
 use super::world::Executed;
@@ -75,7 +76,7 @@ pub fn run(run: &Run) -> bool {
     let found = found.into_inner().expect("no panic");
     let seconds = begun.elapsed().as_secs_f64();
     if run.table {
-        println!("{}", report::table(&found.executed, run.markdown));
+        println!("{}\n{MISSING}", report::table(&found.executed, run.markdown));
     }
     let (cells, covered) = report::covered(&found.executed);
     println!("{covered} of {cells} cells: operation, place, kind of thread (p polling, r runner, f foreign)");

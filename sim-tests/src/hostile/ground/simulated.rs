@@ -35,6 +35,9 @@ pub const IMPATIENCE: Duration = PATIENCE;
 /// By how much more is lent than is sent otherwise.
 pub const LENT: usize = 60;
 
+/// What of a program means nothing here.
+pub const MISSING: &str = "";
+
 /// Moves of the clock when nobody can go on.
 const IDLE: u32 = 4_000;
 /// System calls of the core.

@@ -42,6 +42,10 @@ pub const LENT: usize = 8192;
 /// So many bytes of a socket are one of a program's room; the kernel has its smallest size.
 pub const ROOM: usize = 1024;
 
+/// What of a program means nothing here, for who reads the table of what was executed.
+pub const MISSING: &str =
+    "not on sockets: `faults` and `races` of the kernel; `room` is a wish, for the kernel has its smallest buffers";
+
 /// How an address of a Unix socket begins.
 pub const UNIX: &str = "unix:";
 
