@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | default | `std` |
 //! | `--cfg loom` | loom: every interleaving, C11-style weak reads, data races on [`UnsafeCell`] |
-//! | `--cfg tsan` | `std`, with locks and reference counts that ThreadSanitizer sees through; nightly Rust |
+//! | `--cfg tsan` | `std`, with locks, counts and thread handles that ThreadSanitizer sees through; nightly Rust |
 //! | `--cfg shuttle` | shuttle: sequentially consistent interleavings, DFS, PCT, random |
 //! | `--cfg shuttle --cfg sim` | shuttle, with a clock and threads for the reactor: see `simulated` |
 //! | `--cfg flags` | `std`, but for the word: plain memory, **unsound**, to measure what its atomics cost |

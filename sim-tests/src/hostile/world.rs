@@ -152,19 +152,22 @@ pub fn begin(program: &Program, forgiven: &[String]) {
     let executed = with(|world| std::mem::take(&mut world.executed));
     let (program, began) = (Some(program.clone()), Some(Instant::now()));
     let new = World { program, began, executed, forgiven: forgiven.to_vec(), ..World::default() };
-    let before = with(|world| std::mem::replace(world, new));
-    if before.is_empty() {
-        return;
-    }
-    // What a failed execution left is not dropped: its threads are gone, and what it was in the middle of is not known.
-    std::mem::forget(before);
+    leave(with(|world| std::mem::replace(world, new)));
 }
 
 /// Nothing runs any more: what was executed since this was asked last, and the first thing that went wrong.
 pub fn end() -> (Executed, Option<String>) {
-    // As in `begin`.
-    let mut world = std::mem::ManuallyDrop::new(with(std::mem::take));
-    (std::mem::take(&mut world.executed), world.violations.first().cloned())
+    let mut world = with(std::mem::take);
+    let told = (std::mem::take(&mut world.executed), world.first_violation());
+    leave(world);
+    told
+}
+
+/// What a failed execution left is not dropped: its threads are gone, and what it was in the middle of is not known.
+fn leave(world: World) {
+    if !world.is_empty() {
+        std::mem::forget(world);
+    }
 }
 
 /// What went wrong, first of all.
