@@ -218,6 +218,23 @@ impl From<Error> for io::Error {
 /// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The error for a value of `setting` that cannot be.
+pub(crate) fn impossible(setting: &'static str, value: impl std::fmt::Debug, reason: &'static str) -> Error {
+    Error::Setting { setting, value: format!("{value:?}"), reason }
+}
+
+/// The setting that a check refuses, for tests.
+#[cfg(test)]
+pub(crate) fn refused(checked: Result<()>) -> Option<&'static str> {
+    match checked {
+        Err(Error::Setting { setting, .. }) => Some(setting),
+        other => {
+            assert!(other.is_ok(), "{other:?}");
+            None
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

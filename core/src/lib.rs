@@ -44,6 +44,29 @@
 //! `stats`: counts of what happens once per request, in [`Stats`]. `tracing`: events of the `tracing` crate,
 //! with the target `pollproof`. Both off by default, and free when off.
 
+//! # Rooms
+//!
+//! The modules, in layers: each uses those above it alone, and a test reads the `use` lines (`xtask/tests/layers.rs`). An
+//! event goes down this list, from the kernel to a handler: `sys` (the wait), `reactor` (whose event it is), `connection`
+//! (what it means, by the word of `protocol`, and a step that does it), `handler`.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`sync`] | the door to atomics, locks, cells and threads |
+//! | [`mutation`] | names of guards, bits and orderings |
+//! | `addr` | addresses, as they are shown |
+//! | `outcome` | what a callback may return |
+//! | `error` | what calls fail with |
+//! | `stats` | counts |
+//! | [`protocol`] | who may do what, and when: the word, and everything that is explored |
+//! | `buffer` | bytes on their way |
+//! | `sys` | the kernel as a trait: the real one, and a simulated one |
+//! | `reactor` | epoll, registrations, the event loop, listeners, threads; generic over what it polls |
+//! | `connection` | a connection: its state, its steps, what is lent to handlers, the door to user code |
+//! | `handler` | what users write |
+//! | `runner` | where sections run |
+//! | `server` | what users build: servers and dialers |
+
 #![deny(missing_docs)]
 // For the facade's own reference count, which has to be like std's.
 #![cfg_attr(tsan, feature(arbitrary_self_types, coerce_unsized, dispatch_from_dyn, unsize))]
@@ -67,6 +90,7 @@ mod connection;
 mod error;
 mod handler;
 pub mod mutation;
+mod outcome;
 pub mod protocol;
 mod reactor;
 mod runner;
@@ -83,7 +107,8 @@ net! {
     pub use connection::writer::Writer;
     pub use connection::{CloseCallback, Connection, Detached};
     pub use error::{Error, Result};
-    pub use handler::{BoxError, Callbacks, Handler, OnRequest, Outcome};
+    pub use handler::{Callbacks, Handler, OnRequest};
+    pub use outcome::{BoxError, Outcome};
     pub use reactor::balance::Balance;
     pub use runner::{Pool, Runner, Task};
     pub use server::builder::Builder;

@@ -179,3 +179,16 @@ pub(crate) fn sent(conn: &Connection, target: u64, call: &'static str) -> Result
         Err(_) => Err(Error::ConcurrentAccess { call, connection }),
     }
 }
+
+/// If the calling thread leads a loop, it hands it over to a spare thread at once, and may then block as long as
+/// it likes. Does nothing on other threads, on one that was deposed already, where takeovers are not wanted, and
+/// where nobody is left to take over: then the watchdog tries again. Whether somebody else polls from here on.
+/// Does not block. (K1, K5)
+pub(crate) fn hand_over_before_blocking() -> bool {
+    let Some((server, lead)) = whereabouts::led() else { return true };
+    if !server.threads.are_replaced() {
+        return false;
+    }
+    let _ = server.threads.succeed(&server, &lead);
+    lead.is_over()
+}

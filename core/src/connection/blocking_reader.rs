@@ -18,7 +18,7 @@ use crate::connection::step::{Fx, State};
 use crate::connection::whereabouts;
 use crate::connection::writer::Writer;
 use crate::error::{Error, Result};
-use crate::handler::Outcome;
+use crate::outcome::Outcome;
 use crate::protocol::lifecycle;
 use crate::protocol::word::{FINAL, HANDLER, SHUTDOWN, TASK, USER};
 use crate::sync::atomic::Ordering;

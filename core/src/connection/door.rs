@@ -32,7 +32,7 @@ use crate::connection::task::Task;
 use crate::connection::whereabouts::{self, What};
 use crate::connection::{CloseCallback, Connection, Detached, Request};
 use crate::error::Error;
-use crate::handler::BoxError;
+use crate::outcome::BoxError;
 use crate::protocol::effects::Ran;
 use crate::protocol::lifecycle;
 use crate::sync::Arc;

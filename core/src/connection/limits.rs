@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::error::Result;
-use crate::server::settings::impossible;
+use crate::error::impossible;
 
 /// The limits of every connection of a server or dialer.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +151,7 @@ pub(crate) use flow_settings;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::settings::refused;
+    use crate::error::refused;
 
     #[test]
     fn impossible_limits_are_refused_by_name() {

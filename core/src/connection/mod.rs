@@ -11,6 +11,7 @@ pub(crate) mod blocking_reader;
 mod cold_parts;
 pub(crate) mod door;
 pub(crate) mod duty;
+pub(crate) mod events;
 pub(crate) mod io;
 mod lazy_trigger;
 pub(crate) mod limits;
@@ -18,6 +19,8 @@ pub(crate) mod reader;
 mod relay;
 #[cfg(doctest)]
 mod rights;
+pub(crate) mod service;
+pub(crate) mod settings;
 pub(crate) mod shared;
 pub(crate) mod step;
 pub(crate) mod task;
@@ -35,10 +38,11 @@ use crate::buffer::output::{Batch, Output};
 use crate::connection::cold_parts::Rare;
 use crate::connection::io::Io;
 use crate::connection::lazy_trigger::LazyTrigger;
+use crate::connection::service::Service;
 use crate::connection::shared::{Place, Shared};
 use crate::connection::step::{Fx, State};
 use crate::error::{Error, Result};
-use crate::handler::{BoxError, Service};
+use crate::outcome::BoxError;
 use crate::protocol::close_list::CloseList;
 use crate::protocol::lifecycle;
 use crate::protocol::slot::{SharedSlot, Slot};
@@ -111,7 +115,7 @@ pub(crate) struct Conn {
 
 impl Conn {
     #[inline]
-    pub(crate) fn poller(&self) -> &Poller {
+    pub(crate) fn poller(&self) -> &Poller<Shared> {
         &self.server.pollers[self.place.home()]
     }
 }
@@ -163,7 +167,7 @@ pub struct Detached {
     pub fd: OwnedFd,
     /// The socket of the simulated kernel.
     #[cfg(sim)]
-    pub fd: crate::sim::SimFd,
+    pub fd: crate::sys::sim::SimFd,
     /// Bytes that were read and that no handler consumed.
     pub unread: Vec<u8>,
     /// Bytes that were sent and that the kernel has not taken.

@@ -8,20 +8,21 @@ use crate::addr::Addr;
 use crate::connection::Connection;
 use crate::connection::door;
 use crate::connection::limits::Flow;
+use crate::connection::service::{Factory, Service};
+use crate::connection::settings::Settings;
 use crate::connection::task::Runner;
 use crate::connection::trace;
 use crate::error::Error;
-use crate::handler::Service;
 use crate::protocol::gate::Gate;
 use crate::reactor::accept::Listening;
 use crate::reactor::balance::Balance;
 use crate::reactor::poller::Poller;
 use crate::reactor::threads::Threads;
-use crate::server::settings::{Settings, SocketOptions};
 use crate::stats::{Counters, Stats};
 use crate::sync::bit_cell::Held;
 use crate::sync::time::Instant;
 use crate::sync::{Arc, Condvar, Mutex, lock};
+use crate::sys::options::SocketOptions;
 use crate::sys::{Kernel, Sys};
 
 pub(crate) type Hook = Box<dyn Fn(&Error) + Send + Sync>;
@@ -29,7 +30,7 @@ pub(crate) type Hook = Box<dyn Fn(&Error) + Send + Sync>;
 /// What the threads and connections of a server or dialer share.
 pub(crate) struct Shared {
     pub(crate) sys: Kernel,
-    pub(crate) pollers: Vec<Poller>,
+    pub(crate) pollers: Vec<Poller<Self>>,
     pub(crate) sockets: SocketOptions,
     pub(crate) counters: Counters,
     /// Whether there is room for another accepted connection.
@@ -68,7 +69,7 @@ impl Place {
 /// Where a server is in its life.
 #[derive(Default)]
 pub(crate) struct State {
-    pub(crate) listener: Option<Listening>,
+    pub(crate) listener: Option<Listening<Box<dyn Factory>>>,
     pub(crate) listening: bool,
     pub(crate) started: bool,
     /// A shutdown has begun: nothing is dialed any more.
@@ -81,7 +82,11 @@ pub(crate) struct State {
 
 impl Shared {
     /// Of a server that listens and does not run yet, or of a dialer.
-    pub(crate) fn new(pollers: Vec<Poller>, settings: Settings, listener: Option<Listening>) -> Self {
+    pub(crate) fn new(
+        pollers: Vec<Poller<Self>>,
+        settings: Settings,
+        listener: Option<Listening<Box<dyn Factory>>>,
+    ) -> Self {
         let threads = Threads::new(pollers.len(), settings.takeover(), settings.max_threads);
         Self {
             sys: *pollers[0].sys(),
@@ -196,12 +201,6 @@ impl Shared {
             self.changed.notify_all();
             self.release_if_over();
         }
-    }
-
-    /// The listener is closed: no connection comes any more.
-    pub(crate) fn accepting_ended(&self) {
-        lock(&self.state).listening = false;
-        self.changed.notify_all();
     }
 
     /// The loop `home` is over. Two threads may say so, the second late. With the last loop, the threads end.

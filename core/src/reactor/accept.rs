@@ -13,22 +13,13 @@
 
 use std::time::Duration;
 
-use nix::errno::Errno;
-
-use crate::connection::Connection;
-use crate::connection::door;
-use crate::connection::shared::Shared;
-use crate::connection::step::{Fx, Local, State};
-use crate::connection::task::Task;
-use crate::connection::trace;
+use super::host::{Host, Notice};
 use crate::error::Error;
-use crate::handler::Factory;
-use crate::protocol::lifecycle;
 use crate::protocol::takeover::Lead;
 use crate::reactor::poller::Poller;
 use crate::sync::time::Instant;
 use crate::sync::{Arc, lock};
-use crate::sys::{Kernel, Sys};
+use crate::sys::{Errno, Kernel, Sys};
 
 /// How many connections are taken before other events get their turn.
 const BATCH: usize = 64;
@@ -36,9 +27,9 @@ const BATCH: usize = 64;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A listener, what its connections are given, and how many there may be.
-pub(crate) struct Listening {
+pub(crate) struct Listening<F> {
     pub(crate) listener: <Kernel as Sys>::Listener,
-    pub(crate) factory: Box<dyn Factory>,
+    pub(crate) factory: F,
     pub(crate) limit: u32,
 }
 
@@ -52,8 +43,8 @@ enum Pause {
 }
 
 /// A listener and whether it is being listened to.
-pub(crate) struct Acceptor {
-    listening: Listening,
+pub(crate) struct Acceptor<H: Host> {
+    listening: Listening<H::Factory>,
     /// There were as many connections as there may be when the last one was accepted.
     full: bool,
     /// Set while the listener is not in epoll.
@@ -74,22 +65,22 @@ struct Turn {
 
 impl Turn {
     /// Tells what there is to tell. Under no lock.
-    fn tell(&mut self, server: &Shared, limit: u32) {
+    fn tell(&mut self, host: &impl Host, limit: u32) {
         if std::mem::take(&mut self.full) {
-            trace::full(limit);
+            host.notice(Notice::Full(limit));
         }
         for error in self.errors.drain(..) {
             if let Error::Server { call: "accept4", source } = &error {
-                trace::out_of_fds(source);
+                host.notice(Notice::OutOfFds(source));
             }
-            server.report(error);
+            host.report(error);
         }
     }
 }
 
 /// What came of one accept.
-enum Taken {
-    One(Connection),
+enum Taken<S> {
+    One(S),
     /// Nothing, and the next one may be there.
     Next,
     /// Nobody is there.
@@ -98,10 +89,15 @@ enum Taken {
     NoRoom,
 }
 
-impl Acceptor {
-    pub(crate) fn new(listening: Listening, poller: &Poller) -> crate::sys::Result<Self> {
+impl<H: Host> Acceptor<H> {
+    pub(crate) fn new(listening: Listening<H::Factory>, poller: &Poller<H>) -> crate::sys::Result<Self> {
         poller.listen(&listening.listener)?;
         Ok(Self { listening, full: false, pause: None })
+    }
+
+    /// Closes the listener; what made sources is the caller's, to be dropped as a value of a user's.
+    pub(crate) fn end(self) -> H::Factory {
+        self.listening.factory
     }
 
     /// Whether accepting pauses, and until when at most.
@@ -113,9 +109,9 @@ impl Acceptor {
     }
 
     /// Whether there may be somebody to take, and room for them.
-    fn begins(&self, server: &Shared, incoming: bool) -> bool {
+    fn begins(&self, host: &H, incoming: bool) -> bool {
         let Some(pause) = self.pause else { return incoming };
-        let found = server.gate.wait();
+        let found = host.gate().wait();
         match pause {
             Pause::Full => found.room(self.listening.limit),
             Pause::OutOfFds(retry) => !found.waiting || retry <= Instant::now(),
@@ -124,42 +120,39 @@ impl Acceptor {
 
     /// Takes one connection. It is registered before the lock of the acceptor is given back: whoever closes the
     /// listener after that finds it.
-    fn take(&mut self, server: &Arc<Shared>, poller: &Poller, turn: &mut Turn) -> Taken {
+    fn take(&mut self, host: &Arc<H>, poller: &Poller<H>, turn: &mut Turn) -> Taken<H::Source> {
         let limit = self.listening.limit;
         if self.full {
-            if !server.gate.wait().room(limit) {
+            if !host.gate().wait().room(limit) {
                 turn.full |= turn.fresh;
-                return self.pause(Pause::Full, server, poller, turn);
+                return self.pause(Pause::Full, host, poller, turn);
             }
             self.full = false;
-            server.gate.wake();
+            host.gate().wake();
         }
         match poller.sys().accept(&self.listening.listener) {
             Ok((fd, peer)) => {
                 (turn.fresh, turn.waits) = (true, false);
-                if server.sockets.has_buffers()
+                if host.sockets().has_buffers()
                     && peer.tcp().is_none()
-                    && let Err(source) = server.sys.set_buffers(&fd, &server.sockets)
+                    && let Err(source) = poller.sys().set_buffers(&fd, host.sockets())
                 {
                     turn.errors.push(Error::Server { call: "setsockopt", source });
                 }
-                let place = server.accepted();
-                self.full = !server.gate.enter().room(limit);
-                let service = self.listening.factory.make();
-                let make = |token| Connection::new(server.clone(), place, token, fd, peer, service);
-                Taken::One(server.pollers[place.home()].registry.insert(make))
+                self.full = !host.gate().enter().room(limit);
+                Taken::One(host.admit(&self.listening.factory, fd, peer))
             }
             Err(error) => match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EAGAIN) => Taken::Nobody,
                 Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
                     if !std::mem::replace(&mut turn.waits, true) {
-                        let _ = server.gate.wait();
+                        let _ = host.gate().wait();
                         return Taken::Next;
                     }
                     if turn.fresh {
                         turn.errors.push(Error::Server { call: "accept4", source: error });
                     }
-                    self.pause(Pause::OutOfFds(Instant::now() + PAUSE), server, poller, turn)
+                    self.pause(Pause::OutOfFds(Instant::now() + PAUSE), host, poller, turn)
                 }
                 // The connection was gone before it was taken, or the network said something about it.
                 _ => Taken::Next,
@@ -168,9 +161,9 @@ impl Acceptor {
     }
 
     /// There is no room: the listener leaves epoll, unless it has.
-    fn pause(&mut self, why: Pause, server: &Shared, poller: &Poller, turn: &mut Turn) -> Taken {
+    fn pause(&mut self, why: Pause, host: &H, poller: &Poller<H>, turn: &mut Turn) -> Taken<H::Source> {
         if turn.fresh {
-            server.counters.accept_pauses.add(1);
+            host.notice(Notice::Pauses);
         }
         if self.pause.replace(why).is_none()
             && let Err(errno) = poller.unlisten(&self.listening.listener)
@@ -181,11 +174,11 @@ impl Acceptor {
     }
 
     /// Nobody is there to be taken, or others must have their turn: the listener is back in epoll.
-    fn resume(&mut self, server: &Shared, poller: &Poller, turn: &mut Turn) {
+    fn resume(&mut self, host: &H, poller: &Poller<H>, turn: &mut Turn) {
         if self.pause.is_none() {
             return;
         }
-        server.gate.wake();
+        host.gate().wake();
         self.pause = match poller.listen(&self.listening.listener) {
             Ok(()) => None,
             Err(errno) => {
@@ -199,14 +192,14 @@ impl Acceptor {
 /// The leading thread's turn at the listener of its loop, if it has one: ends a pause that is over, and takes the
 /// connections that are there, up to a batch; if they come `singly`, one, since a call that finds nobody else costs
 /// as much as one that does. Whether it still leads. (K2, Q1)
-pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: bool, singly: bool) -> bool {
-    let poller = &server.pollers[lead.home()];
+pub(super) fn turn<H: Host>(host: &Arc<H>, lead: &Lead, local: &H::Local, incoming: bool, singly: bool) -> bool {
+    let poller = &host.pollers()[lead.home()];
     let mut turn = Turn { fresh: true, waits: false, full: false, errors: Vec::new() };
     let mut limit = 0;
     let begins = lock(&poller.acceptor).as_ref().is_some_and(|acceptor| {
         turn.fresh = acceptor.pause.is_none();
         limit = acceptor.listening.limit;
-        acceptor.begins(server, incoming)
+        acceptor.begins(host, incoming)
     });
     if !begins {
         return true;
@@ -219,12 +212,12 @@ pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: b
         }
         lead.work();
         let (taken, full) = match lock(&poller.acceptor).as_mut() {
-            Some(acceptor) => (acceptor.take(server, poller, &mut turn), acceptor.full),
+            Some(acceptor) => (acceptor.take(host, poller, &mut turn), acceptor.full),
             None => (Taken::Nobody, false),
         };
-        turn.tell(server, limit);
+        turn.tell(&**host, limit);
         match taken {
-            Taken::One(conn) => welcome(server, &conn, local),
+            Taken::One(source) => host.welcome(&source, local),
             Taken::Next => {}
             Taken::NoRoom => no_room = true,
             Taken::Nobody => break,
@@ -237,23 +230,9 @@ pub(super) fn turn(server: &Arc<Shared>, lead: &Lead, local: &Local, incoming: b
     }
     if !no_room {
         if let Some(acceptor) = lock(&poller.acceptor).as_mut() {
-            acceptor.resume(server, poller, &mut turn);
+            acceptor.resume(host, poller, &mut turn);
         }
-        turn.tell(server, limit);
+        turn.tell(&**host, limit);
     }
     leads
-}
-
-/// The first steps of a connection: OnPrepare, the ADD, OnConnect. (S2, H1)
-fn welcome(server: &Shared, conn: &Connection, local: &Local) {
-    trace::accept(conn.id(), conn.peer(), conn.conn().place.home());
-    let state = State::new();
-    let fx = Fx::polling(conn, local, &state);
-    let _ = lifecycle::register(&fx);
-    if server.has_runner {
-        door::run_on_runner(Task::connect(conn.clone()));
-    } else {
-        lifecycle::connect(&fx);
-        trace::connect(conn.id());
-    }
 }

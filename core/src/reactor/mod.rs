@@ -2,8 +2,9 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`balance`] | which loop a connection goes to |
-//! | [`registry`] | which connection an event is for, and whether it still is |
+//! | [`host`] | whom a reactor works for: what it knows of a connection and its server |
+//! | [`balance`] | which loop a source goes to |
+//! | [`registry`] | which source an event is for, and whether it still is |
 //! | [`poller`] | one epoll with its wake-up and its queue |
 //! | [`accept`] | listeners |
 //! | [`event_loop`] | what a thread does that leads a loop |
@@ -14,6 +15,7 @@
 pub(crate) mod accept;
 pub(crate) mod balance;
 pub(crate) mod event_loop;
+pub(crate) mod host;
 pub(crate) mod poller;
 pub(crate) mod registry;
 pub(crate) mod threads;

@@ -9,10 +9,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use nix::errno::Errno;
+use crate::sys::Errno;
 
-use crate::connection::duty::Duty;
-use crate::reactor::accept::Acceptor;
+use super::accept::Acceptor;
+use super::host::Host;
 use crate::reactor::registry::{Handles, Registry, Token};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::time::Instant;
@@ -41,25 +41,25 @@ pub(crate) struct Fds {
 }
 
 /// A poller, as other threads see it.
-pub(crate) struct Poller {
+pub(crate) struct Poller<H: Host> {
     sys: Kernel,
     /// Until the server is over, whoever still has a handle of it. (U4)
     fds: Mutex<Option<Arc<Fds>>>,
     /// The connections that live here.
-    pub(crate) registry: Registry,
+    pub(crate) registry: Registry<H::Source>,
     /// Events that came for a registration which was over.
     stale: AtomicU64,
     /// The listener, if this loop accepts. Locked to take connections off it, never while callbacks run.
-    pub(crate) acceptor: Mutex<Option<Acceptor>>,
+    pub(crate) acceptor: Mutex<Option<Acceptor<H>>>,
     /// What was left to this loop; nothing once the loop is over. (F2, U2)
-    queue: Mutex<Option<VecDeque<Duty>>>,
+    queue: Mutex<Option<VecDeque<H::Duty>>>,
     /// What the leading thread is to look at in its next turn: `QUEUED`, `OVER`, `SWEEPS`.
     asks: AtomicU32,
     stop: AtomicBool,
     stop_accepting: AtomicBool,
 }
 
-impl Poller {
+impl<H: Host> Poller<H> {
     pub(crate) fn new() -> Result<Self> {
         let sys = Kernel::default();
         let (epoll, wake) = (sys.epoll()?, sys.wake()?);
@@ -137,7 +137,7 @@ impl Poller {
 
     /// Puts something behind everything that this poller has to do; `elsewhere`: and wakes it, with that result. It comes
     /// back if the loop is over. (F2, U2)
-    pub(crate) fn queue(&self, duty: Duty, elsewhere: bool) -> std::result::Result<Result<()>, Duty> {
+    pub(crate) fn queue(&self, duty: H::Duty, elsewhere: bool) -> std::result::Result<Result<()>, H::Duty> {
         let mut queue = lock(&self.queue);
         let Some(waiting) = &mut *queue else { return Err(duty) };
         waiting.push_back(duty);
@@ -181,7 +181,7 @@ impl Poller {
     }
 
     /// Gives back handles of connections that are over. Called by the leading thread.
-    pub(crate) fn give_back(&self, handles: &mut Handles) {
+    pub(crate) fn give_back(&self, handles: &mut Handles<H::Source>) {
         // Ordering: Relaxed, as in `forget`. Cleared first: what is over from here on asks again.
         if self.asks.fetch_and(!OVER, Ordering::Relaxed) & OVER != 0 {
             self.registry.give_back(handles);
@@ -189,7 +189,7 @@ impl Poller {
     }
 
     /// What has waited longest of that.
-    pub(crate) fn next_queued(&self) -> Option<Duty> {
+    pub(crate) fn next_queued(&self) -> Option<H::Duty> {
         let mut queue = lock(&self.queue);
         let next = queue.as_mut().and_then(VecDeque::pop_front);
         if next.is_none() {
@@ -200,7 +200,7 @@ impl Poller {
     }
 
     /// Nothing waits here any more: what does is returned.
-    pub(crate) fn end_queue(&self) -> VecDeque<Duty> {
+    pub(crate) fn end_queue(&self) -> VecDeque<H::Duty> {
         lock(&self.queue).take().unwrap_or_default()
     }
 
@@ -223,7 +223,7 @@ impl Poller {
     }
 
     /// Takes the listener, to be closed where no lock is held: a handler goes with it. (U4)
-    pub(crate) fn end_accepting(&self) -> Option<Acceptor> {
+    pub(crate) fn end_accepting(&self) -> Option<Acceptor<H>> {
         lock(&self.acceptor).take()
     }
 

@@ -11,7 +11,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::connection::Connection;
+use super::host::Source;
 use crate::sync::{Mutex, lock};
 
 /// How many handles a polling thread keeps at most.
@@ -98,13 +98,13 @@ impl<T> Slab<T> {
 /// the place; a thread that waits is woken for that. So a connection that another thread ends while this one is in a
 /// handler keeps a little memory until that returns: at most [`KEPT`] of them. An event that the thread has in hand for
 /// it finds it closed, as one that came a little earlier would.
-pub(crate) struct Handles {
-    places: Box<[Option<Connection>; KEPT]>,
+pub(crate) struct Handles<S> {
+    places: Box<[Option<S>; KEPT]>,
     /// Memory for those that are over.
     over: Vec<Token>,
 }
 
-impl Handles {
+impl<S> Handles<S> {
     pub(crate) fn new() -> Self {
         Self { places: Box::new([const { None }; KEPT]), over: Vec::new() }
     }
@@ -115,18 +115,18 @@ impl Handles {
     }
 }
 
-/// The connections of one poller.
-pub(crate) struct Registry(Mutex<Slab<Connection>>);
+/// The sources of one poller.
+pub(crate) struct Registry<S>(Mutex<Slab<S>>);
 
-impl Default for Registry {
+impl<S> Default for Registry<S> {
     fn default() -> Self {
         Self(Mutex::new(Slab::new()))
     }
 }
 
-impl Registry {
+impl<S: Source> Registry<S> {
     /// Registers the connection that `make` makes; before its fd is added to epoll (S2).
-    pub(crate) fn insert(&self, make: impl FnOnce(Token) -> Connection) -> Connection {
+    pub(crate) fn insert(&self, make: impl FnOnce(Token) -> S) -> S {
         lock(&self.0).insert(make).clone()
     }
 
@@ -143,35 +143,35 @@ impl Registry {
     }
 
     /// Every connection that is registered now.
-    pub(crate) fn all(&self) -> Vec<Connection> {
+    pub(crate) fn all(&self) -> Vec<S> {
         lock(&self.0).slots.iter().filter_map(|slot| slot.entry.clone()).collect()
     }
 
     /// The connection that an event is for; `None` when its registration is over. Called by the leading thread, or
     /// by one that was deposed and has events in hand.
     #[inline(always)]
-    pub(crate) fn find<'a>(&self, handles: &'a mut Handles, token: Token) -> Option<&'a Connection> {
+    pub(crate) fn find<'a>(&self, handles: &'a mut Handles<S>, token: Token) -> Option<&'a S> {
         let place = &mut handles.places[token.index() % KEPT];
-        let kept = place.as_ref().is_some_and(|conn| conn.conn().token == token);
+        let kept = place.as_ref().is_some_and(|source| source.token() == token);
         if kept || self.keep(place, token) { place.as_ref() } else { None }
     }
 
     /// Puts a handle of the connection of `token` in its place. Whether it is registered.
     #[cold]
     #[inline(never)]
-    fn keep(&self, place: &mut Option<Connection>, token: Token) -> bool {
-        let Some(conn) = lock(&self.0).keep(token).cloned() else { return false };
+    fn keep(&self, place: &mut Option<S>, token: Token) -> bool {
+        let Some(source) = lock(&self.0).keep(token).cloned() else { return false };
         // Dropped outside the lock, as in `remove`.
-        *place = Some(conn);
+        *place = Some(source);
         true
     }
 
     /// Gives back the handles of connections that are over. Called by the leading thread.
-    pub(crate) fn give_back(&self, handles: &mut Handles) {
+    pub(crate) fn give_back(&self, handles: &mut Handles<S>) {
         std::mem::swap(&mut lock(&self.0).over, &mut handles.over);
         for token in handles.over.drain(..) {
             let place = &mut handles.places[token.index() % KEPT];
-            if place.as_ref().is_some_and(|conn| conn.conn().token == token) {
+            if place.as_ref().is_some_and(|source| source.token() == token) {
                 *place = None;
             }
         }
@@ -193,7 +193,7 @@ mod tests {
         for conn in [&one, &two] {
             assert!(registry.find(&mut handles, conn.conn().token).is_some());
         }
-        let kept = |handles: &Handles| handles.places.iter().flatten().count();
+        let kept = |handles: &Handles<_>| handles.places.iter().flatten().count();
         assert_eq!(kept(&handles), 2);
         two.close();
         registry.give_back(&mut handles);

@@ -12,10 +12,7 @@
 
 use std::time::Duration;
 
-use crate::connection::duty::Duty;
-use crate::connection::shared::Shared;
-use crate::connection::trace;
-use crate::connection::whereabouts;
+use super::host::{Host, Notice};
 use crate::error::Error;
 use crate::protocol::takeover::{Crew, Lead, Pulse, Slept, Succession, Watch};
 use crate::reactor::event_loop::{self, Desk};
@@ -32,7 +29,7 @@ const LONGEST_NAP: Duration = Duration::from_millis(40);
 /// After so long without a move it sleeps until there is an event.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The threads of one server.
+/// The threads of one host.
 pub(crate) struct Threads {
     crew: Crew,
     /// How long a handler may take before its thread is replaced.
@@ -54,8 +51,8 @@ impl Threads {
     }
 
     /// Starts the first leader of loop `home`.
-    pub(crate) fn start(&self, server: &Arc<Shared>, home: usize) -> std::io::Result<()> {
-        self.crew.start(home, |lead| begin(server, format!("poller {home}"), move |server| serve(server, Some(lead))))
+    pub(crate) fn start<H: Host>(&self, host: &Arc<H>, home: usize) -> std::io::Result<()> {
+        self.crew.start(home, |lead| begin(host, format!("poller {home}"), move |host| serve(host, Some(lead))))
     }
 
     /// The lead of loop `home`, whose first leader the caller will be: by [`lead`](Self::lead), which must follow.
@@ -67,15 +64,15 @@ impl Threads {
     }
 
     /// Leads a loop that the caller was enlisted for, and others when it is needed, until it is not. (K2)
-    pub(crate) fn lead(&self, server: &Arc<Shared>, first: Arc<Lead>) {
-        let leaving = on_post(server.clone());
+    pub(crate) fn lead<H: Host>(&self, host: &Arc<H>, first: Arc<Lead>) {
+        let leaving = on_post(host.clone());
         serve(&leaving.0, Some(first));
     }
 
     /// Starts the watchdog, if takeovers are wanted.
-    pub(crate) fn watch(&self, server: &Arc<Shared>) -> std::io::Result<()> {
+    pub(crate) fn watch<H: Host>(&self, host: &Arc<H>) -> std::io::Result<()> {
         match self.threshold {
-            Some(threshold) => begin(server, "watchdog".to_owned(), move |server| watch(server, threshold)),
+            Some(threshold) => begin(host, "watchdog".to_owned(), move |host| watch(host, threshold)),
             None => Ok(()),
         }
     }
@@ -90,6 +87,11 @@ impl Threads {
         self.crew.close();
     }
 
+    /// Whether a thread that does not come back is replaced.
+    pub(crate) fn are_replaced(&self) -> bool {
+        self.threshold.is_some()
+    }
+
     /// Threads that have not ended.
     pub(crate) fn alive(&self) -> usize {
         // Ordering: Acquire, partner: the Release of `Leaving::drop`.
@@ -98,8 +100,8 @@ impl Threads {
 
     /// Joins the threads that have ended, or are about to; unless the caller is one of a server's itself, which others
     /// may be joining. (U6)
-    pub(crate) fn join(&self) {
-        if whereabouts::ends() {
+    pub(crate) fn join<H: Host>(&self) {
+        if H::thread_ends() {
             return;
         }
         let all = self.alive() == 0;
@@ -111,71 +113,56 @@ impl Threads {
     }
 
     /// Ends `lead` and has another thread go on, if one is there or can be started. Any thread. (K1, K5)
-    fn succeed(&self, server: &Arc<Shared>, lead: &Arc<Lead>) -> Succession {
+    pub(crate) fn succeed<H: Host>(&self, host: &Arc<H>, lead: &Arc<Lead>) -> Succession {
         let mut failed = None;
         let outcome = self.crew.succeed(lead, || {
-            let started = begin(server, "spare poller".to_owned(), |server| serve(server, None));
+            let started = begin(host, "spare poller".to_owned(), |host| serve(host, None));
             failed = started.err();
             failed.is_none()
         });
         if outcome == Succession::Appointed {
-            trace::takeover(lead.home());
+            host.notice(Notice::Takeover(lead.home()));
         }
         if let Some(source) = failed {
             let error = Error::Server { call: "clone", source };
-            // A thread that leads is inside a handler here; the watchdog is not.
-            Duty::report(server, lead.home(), whereabouts::led().is_some(), error);
+            host.report_from_anywhere(lead.home(), error);
         }
         outcome
     }
 }
 
-/// If the calling thread leads a loop, it hands it over to a spare thread at once, and may then block as long as
-/// it likes. Does nothing on other threads, on one that was deposed already, where takeovers are not wanted, and
-/// where nobody is left to take over: then the watchdog tries again. Whether somebody else polls from here on.
-/// Does not block. (K1, K5)
-pub(crate) fn hand_over_before_blocking() -> bool {
-    let Some((server, lead)) = whereabouts::led() else { return true };
-    if server.threads.threshold.is_none() {
-        return false;
-    }
-    let _ = server.threads.succeed(&server, &lead);
-    lead.is_over()
-}
-
 /// Counts a thread out, also when it panics.
-struct Leaving(Arc<Shared>);
+struct Leaving<H: Host>(Arc<H>);
 
-impl Drop for Leaving {
+impl<H: Host> Drop for Leaving<H> {
     fn drop(&mut self) {
-        let server = &self.0;
-        whereabouts::leave_post();
+        let host = &self.0;
+        H::leave_post();
         // Ordering: Release, partner `alive`.
-        server.threads.alive.fetch_sub(1, Ordering::Release);
-        drop(lock(&server.state));
-        server.changed.notify_all();
+        host.threads().alive.fetch_sub(1, Ordering::Release);
+        host.one_thread_less();
     }
 }
 
 /// The calling thread, which was counted, is one of `server`'s from here on.
-fn on_post(server: Arc<Shared>) -> Leaving {
-    whereabouts::take_post(server.clone());
-    Leaving(server)
+fn on_post<H: Host>(host: Arc<H>) -> Leaving<H> {
+    host.take_post();
+    Leaving(host)
 }
 
-fn begin(server: &Arc<Shared>, name: String, body: impl FnOnce(&Arc<Shared>) + Send + 'static) -> std::io::Result<()> {
-    let shared = server.clone();
+fn begin<H: Host>(host: &Arc<H>, name: String, body: impl FnOnce(&Arc<H>) + Send + 'static) -> std::io::Result<()> {
+    let shared = host.clone();
     // Ordering: Relaxed: before the thread is there.
-    server.threads.alive.fetch_add(1, Ordering::Relaxed);
+    host.threads().alive.fetch_add(1, Ordering::Relaxed);
     let thread = Builder::new().name(name).spawn(move || {
         let leaving = on_post(shared);
         body(&leaving.0);
         drop(leaving);
-        whereabouts::end();
+        H::end_thread();
     });
     match thread {
         Ok(thread) => {
-            let mut handles = lock(&server.threads.handles);
+            let mut handles = lock(&host.threads().handles);
             // Spare threads come and go: their handles need not be kept.
             handles.retain(|thread| !thread.is_finished());
             handles.push(thread);
@@ -183,36 +170,36 @@ fn begin(server: &Arc<Shared>, name: String, body: impl FnOnce(&Arc<Shared>) + S
         }
         Err(error) => {
             // Ordering: Relaxed: it was never there.
-            server.threads.alive.fetch_sub(1, Ordering::Relaxed);
+            host.threads().alive.fetch_sub(1, Ordering::Relaxed);
             Err(error)
         }
     }
 }
 
 /// A thread that leads, and waits to lead again: until every loop is over, or it is not needed. (K2)
-fn serve(server: &Arc<Shared>, first: Option<Arc<Lead>>) {
+fn serve<H: Host>(host: &Arc<H>, first: Option<Arc<Lead>>) {
     let mut desk = None;
     let mut newcomer = first.is_none();
     let mut next = first;
     loop {
         let lead = match next.take() {
             Some(lead) => lead,
-            None => match wait(server, std::mem::take(&mut newcomer)) {
+            None => match wait(&**host, std::mem::take(&mut newcomer)) {
                 Some(lead) => lead,
                 None => return,
             },
         };
-        whereabouts::set_lead(Some(lead.clone()));
+        H::set_lead(Some(lead.clone()));
         let desk = desk.get_or_insert_with(Desk::new);
-        event_loop::run(server, &lead, desk);
-        whereabouts::set_lead(None);
+        event_loop::run(host, &lead, desk);
+        H::set_lead(None);
         desk.sweep();
     }
 }
 
-fn wait(server: &Shared, newcomer: bool) -> Option<Arc<Lead>> {
+fn wait<H: Host>(host: &H, newcomer: bool) -> Option<Arc<Lead>> {
     let until = Instant::now() + PATIENCE;
-    server.threads.crew.next(newcomer, |wake, roster| {
+    host.threads().crew.next(newcomer, |wake, roster| {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return (roster, Slept::Enough);
@@ -223,13 +210,13 @@ fn wait(server: &Shared, newcomer: bool) -> Option<Arc<Lead>> {
 }
 
 /// The watchdog: replaces a thread that has been with one event for `threshold`. (K4)
-fn watch(server: &Arc<Shared>, threshold: Duration) {
-    let threads = &server.threads;
+fn watch<H: Host>(host: &Arc<H>, threshold: Duration) {
+    let threads = host.threads();
     let tick = threshold / Watch::LOOKS;
     let mut watches: Vec<(Arc<Lead>, Watch)> =
-        (0..server.pollers.len()).map(|home| (threads.crew.lead_of(home), Watch::default())).collect();
+        (0..host.pollers().len()).map(|home| (threads.crew.lead_of(home), Watch::default())).collect();
     let (mut nap, mut quiet) = (tick, Duration::ZERO);
-    while !server.wait_until(Some(Instant::now() + nap), |state| state.running.is_empty()) {
+    while !host.over_by(Instant::now() + nap) {
         let mut moves = false;
         for (home, (lead, watch)) in watches.iter_mut().enumerate() {
             if lead.is_over() {
@@ -239,7 +226,7 @@ fn watch(server: &Arc<Shared>, threshold: Duration) {
                 Pulse::Resting => false,
                 Pulse::Moving => true,
                 Pulse::Stuck => {
-                    let _ = threads.succeed(server, lead);
+                    let _ = threads.succeed(host, lead);
                     true
                 }
             };
@@ -252,7 +239,7 @@ fn watch(server: &Arc<Shared>, threshold: Duration) {
         nap = (nap * 2).min(LONGEST_NAP.max(tick));
         // A beat that came just after the look would be missed until the next event, so that is not waited for
         // for ever. A kernel that refuses leaves the watchdog its clock.
-        if quiet >= QUIET && Poller::doze(&server.pollers, QUIET) == Ok(true) {
+        if quiet >= QUIET && Poller::doze(host.pollers(), QUIET) == Ok(true) {
             (nap, quiet) = (tick, Duration::ZERO);
         }
     }
@@ -267,6 +254,7 @@ mod tests {
     use super::*;
     use crate::Io;
     use crate::Server;
+    use crate::connection::blocking::hand_over_before_blocking;
 
     #[test]
     fn a_thread_that_hands_over_may_block_at_once() {

@@ -7,13 +7,16 @@ use std::fmt;
 
 use crate::connection::io::Io;
 use crate::connection::limits::flow_settings;
-use crate::error::Result;
-use crate::handler::{Handler, OnRequest, Outcome};
+use crate::connection::service::Factory;
+use crate::connection::settings::{Settings, common_settings};
+use crate::error::{Result, impossible};
+use crate::handler::{Handler, OnRequest};
+use crate::outcome::Outcome;
 use crate::protocol::gate::Gate;
 use crate::reactor::accept::Listening;
 use crate::server::Server;
-use crate::server::settings::{ListenOptions, Settings, common_settings, impossible};
 use crate::sync::Arc;
+use crate::sys::options::ListenOptions;
 use crate::sys::{Kernel, Sys};
 
 /// How to make a server; from [`Server::builder`].
@@ -44,7 +47,7 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             settings: Settings::default(),
-            backlog: nix::libc::SOMAXCONN,
+            backlog: crate::sys::options::LONGEST_BACKLOG,
             reuse_port: false,
             max_connections: Gate::MOST as usize,
             handler: (),
@@ -173,7 +176,8 @@ impl<H: Handler> Builder<H> {
         let options =
             ListenOptions { backlog: self.backlog, reuse_port: self.reuse_port, sockets: self.settings.sockets };
         let (listener, local) = Kernel::default().listen(address, &options)?;
-        let listening = Listening { listener, limit, factory: Box::new(Arc::new(self.handler)) };
+        let factory: Box<dyn Factory> = Box::new(Arc::new(self.handler));
+        let listening = Listening { listener, limit, factory };
         Ok(Server::bound(self.settings.shared(Some(listening))?, local))
     }
 }

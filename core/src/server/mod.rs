@@ -9,7 +9,6 @@
 
 pub(crate) mod builder;
 pub(crate) mod dialer;
-pub(crate) mod settings;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod whole;
 
@@ -18,15 +17,16 @@ use std::time::Duration;
 
 use crate::addr::Addr;
 use crate::connection::Connection;
+use crate::connection::blocking;
 use crate::connection::door;
 use crate::connection::io::Io;
 use crate::connection::shared::Shared;
 use crate::connection::whereabouts;
 use crate::error::{Error, Result};
-use crate::handler::Outcome;
+use crate::outcome::Outcome;
 use crate::protocol::takeover::Lead;
 use crate::reactor::accept::Acceptor;
-use crate::reactor::{event_loop, threads};
+use crate::reactor::event_loop;
 use crate::server::builder::Builder;
 use crate::server::dialer::Dialer;
 use crate::stats::Stats;
@@ -212,7 +212,7 @@ impl Server {
             self.shared.threads.lead(&self.shared, lead);
         }
         self.shut_down_if_failed(started)?;
-        threads::hand_over_before_blocking();
+        blocking::hand_over_before_blocking();
         self.shared.wait_until(None, |state| state.running.is_empty());
         Ok(())
     }
@@ -244,7 +244,7 @@ impl Server {
         self.not_inside("shutdown")?;
         let until = Instant::now().checked_add(deadline);
         let led = self.stop_accepting()?;
-        threads::hand_over_before_blocking();
+        blocking::hand_over_before_blocking();
         self.finish(until, led)
     }
 
@@ -326,7 +326,7 @@ impl Server {
         let grace = Instant::now() + GRACE;
         // A thread that a callback keeps ends when that returns; it is joined by the next shutdown, if there is one.
         shared.wait_until(Some(grace), |state| state.running.is_empty() && shared.threads.alive() == 0);
-        shared.threads.join();
+        shared.threads.join::<Shared>();
         shared.wait_until(Some(grace), |_| shared.open() == 0);
         ended.left = shared.open();
         shared.release_if_over();
@@ -334,7 +334,7 @@ impl Server {
     }
 }
 
-fn eventfd(errno: nix::errno::Errno) -> Error {
+fn eventfd(errno: crate::sys::Errno) -> Error {
     Error::Server { call: "eventfd write", source: errno.into() }
 }
 

@@ -18,10 +18,11 @@ use crate::Pool;
 use crate::Server;
 use crate::addr::Addr;
 use crate::connection::Connection;
+use crate::connection::service::{Factory, Service, Unserved};
+use crate::connection::settings::Settings;
 use crate::connection::step::{Fx, State};
-use crate::handler::{Factory, Handler, Service, Unserved};
+use crate::handler::Handler;
 use crate::protocol::lifecycle;
-use crate::server::settings::Settings;
 use crate::sync::Arc;
 
 const PATIENCE: Duration = Duration::from_secs(20);

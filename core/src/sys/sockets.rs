@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::addr::Addr;
+use crate::error::impossible;
 use crate::error::{Error, Result};
-use crate::server::settings::{ListenOptions, SocketOptions, impossible};
-use crate::sys::NixListener;
+use crate::sys::options::{ListenOptions, SocketOptions};
+use crate::sys::real::NixListener;
 
 /// Where to listen or connect, as the kernel wants it and as it is shown.
 struct Target {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use rustix::io::Errno as Failed;
 
-use super::{EventFlags, NixSys, Ready, Sys as _, read_again, write_again};
+use super::real::{NixSys, read_again, write_again};
+use super::{EventFlags, Ready, Sys as _};
 
 #[test]
 fn each_report_means_what_it_says() {

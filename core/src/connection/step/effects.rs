@@ -3,7 +3,7 @@
 //! Every `unsafe` here rests on the bit under which the protocol calls the method; the trait's
 //! documentation says which, and the scenarios check it. Not here: what an effect is given (`fx`).
 
-use nix::errno::Errno;
+use crate::sys::Errno;
 
 use crate::buffer::view;
 use crate::connection::Detached;

@@ -16,7 +16,7 @@ use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use nix::errno::Errno;
+use crate::sys::Errno;
 
 use crate::buffer::block::SIZE;
 use crate::buffer::gather::Gather;
@@ -33,7 +33,6 @@ use crate::error::Error;
 use crate::protocol::effects::{Effects as _, Ran};
 use crate::protocol::process;
 use crate::protocol::word::{ARMED, HANDLER, Snapshot};
-use crate::reactor::threads;
 use crate::sys::Sys;
 
 /// Memory of a polling thread.
@@ -44,11 +43,13 @@ pub(crate) struct Local {
     pub(crate) reply: Cell<Option<Box<Gather>>>,
 }
 
-impl Local {
-    pub(crate) fn new() -> Self {
+impl Default for Local {
+    fn default() -> Self {
         Self { block: OwnBlock::new(), reply: Cell::new(Some(Box::new(Gather::with_block()))) }
     }
+}
 
+impl Local {
     /// For a polling thread that waits for a connection inside user code, where its own may be in use.
     pub(crate) fn to_wait() -> Self {
         Self { block: OwnBlock::new(), reply: Cell::new(None) }
@@ -253,7 +254,7 @@ impl<'a, O> Fx<'a, O> {
 
     /// Called on a polling thread that is about to sleep: whether another thread polls in its place.
     pub(crate) fn somebody_else_polls(&self) -> bool {
-        threads::hand_over_before_blocking()
+        blocking::hand_over_before_blocking()
     }
 
     /// Reports a system call that should not have failed: later, for a bit may be held here. (U4)

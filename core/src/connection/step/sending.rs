@@ -8,8 +8,8 @@
 use std::cell::RefCell;
 use std::io::IoSlice;
 
+use crate::sys::Errno;
 use bytes::Bytes;
-use nix::errno::Errno;
 
 use crate::buffer::output::{Batch, Output, Write};
 use crate::connection::duty::Duty;

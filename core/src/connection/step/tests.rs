@@ -13,10 +13,11 @@ use std::time::Duration;
 use crate::Io;
 use crate::Server;
 use crate::addr::Addr;
+use crate::connection::service::Factory;
 use crate::connection::step::{Fx, Local, State};
 use crate::connection::{Connection, Detached};
 use crate::error::Error;
-use crate::handler::{Factory, OnRequest};
+use crate::handler::OnRequest;
 use crate::protocol::effects::{Effects, Input, Ran, Sent};
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::output;
@@ -191,7 +192,7 @@ fn detach(conn: &Connection) -> Receiver<Detached> {
 fn hands_back(meanwhile: impl Fn(&Connection, After) -> Option<Receiver<Detached>>) {
     let (conn, mut peer, _server) = connected();
     peer.write_all(b"request").expect("a write");
-    let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
+    let (local, receiver) = (Local::default(), std::cell::OnceCell::new());
     let state = State::new();
     let meanwhile = |after| {
         if let Some(detached) = meanwhile(&conn, after) {
@@ -226,7 +227,7 @@ fn bytes_of_a_read_that_meets_a_new_handler_and_a_detach_are_handed_back() {
 fn bytes_of_a_read_outlive_the_section_of_its_reader() {
     let (conn, mut peer, _server) = connected();
     peer.write_all(b"request").expect("a write");
-    let (local, receiver) = (Local::new(), std::cell::OnceCell::new());
+    let (local, receiver) = (Local::default(), std::cell::OnceCell::new());
     // A flush is under way, so the reader's section rests; its end is the flusher's.
     let flushes = State::new();
     let flusher = Fx::new(&conn, &flushes).flushing(&b"event"[..]);
@@ -256,7 +257,7 @@ fn a_reply_waits_for_a_flush_of_another_thread() {
         peer.write_all(b"request").expect("a write");
         let conn = &conn;
         let poller = scope.spawn(move || {
-            assert_eq!(lifecycle::readable(&Fx::polling(conn, &Local::new(), &State::new()), false), Reading::Data);
+            assert_eq!(lifecycle::readable(&Fx::polling(conn, &Local::default(), &State::new()), false), Reading::Data);
         });
         // Long enough for it to have come and gone, if it did not wait.
         for _ in 0..100 {
@@ -338,7 +339,7 @@ fn a_handler_that_waits_for_its_output_is_called_when_that_is_low() {
         io.consume(usize::MAX);
         io.write(&[7; 4 << 20]);
     });
-    let (local, mut block) = (Local::new(), vec![0; 64 << 10]);
+    let (local, mut block) = (Local::default(), vec![0; 64 << 10]);
     for request in [b"1", b"2"] {
         peer.write_all(request).expect("a write");
         assert_eq!(lifecycle::readable(&Fx::polling(&conn, &local, &State::new()), false), Reading::Data);
@@ -367,7 +368,7 @@ fn what_a_broken_connection_had_to_send_is_dropped_and_its_handler_goes_on() {
     conn.send(&[7; 16 << 20]).expect("queued");
     peer.write_all(b"request").expect("a write");
     drop(peer);
-    let local = Local::new();
+    let local = Local::default();
     output::writable(&Fx::polling(&conn, &local, &State::new()));
     assert_eq!(conn.backlog(), 0);
     assert_eq!(lifecycle::readable(&Fx::polling(&conn, &local, &State::new()), false), Reading::Data);

@@ -11,14 +11,18 @@ use crate::Io;
 use crate::Server;
 use crate::buffer::block::SIZE;
 use crate::buffer::output::Write as _;
+use crate::connection::events::TURN;
+use crate::connection::shared::Shared;
 use crate::connection::step::sending::Writing;
 use crate::connection::step::tests::{connected, joined, joined_by};
+use crate::connection::step::{Fx, Local, State};
+use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::takeover::Crew;
 use crate::sync::Mutex;
 use crate::sys::Interest;
 
 /// What a loop that is not over has of the kernel.
-fn fds(poller: &Poller) -> Arc<Fds> {
+fn fds(poller: &Poller<Shared>) -> Arc<Fds> {
     poller.fds().expect("it is not over")
 }
 
@@ -42,12 +46,12 @@ fn a_peer_that_never_stops_sending_has_one_turn_at_a_time() {
     let conn = joined_by(&server, ours, handler);
     refill(&mut crate::sync::lock(&peer).0);
 
-    let local = Local::new();
+    let local = Local::default();
     for turn in 1..4 {
         let mut events = Events::new(4);
         conn.conn().poller().wait(&fds(conn.conn().poller()), &mut events, Some(Duration::ZERO)).expect("epoll");
         let (_, ready) = events.batch().next().expect("it is level-triggered");
-        dispatch(&conn, ready, &local);
+        Shared::event(&conn, ready, &local);
         assert_eq!(crate::sync::lock(&peer).1, turn * (TURN + 1), "calls after {turn} events");
         assert_eq!(conn.conn().input.produced(), (turn * (TURN + 1) * SIZE) as u64);
     }
@@ -138,9 +142,9 @@ fn a_section_that_waits_for_its_turn_ends_with_the_loop() {
         io.consume(1);
     });
     peer.write_all(b"12").expect("a write");
-    let read = lifecycle::readable(&Fx::polling(&conn, &Local::new(), &State::new()), false);
+    let read = lifecycle::readable(&Fx::polling(&conn, &Local::default(), &State::new()), false);
     assert_eq!((read, conn.conn().poller().queued(), server.stats().open), (Reading::Data, true, 1));
-    end(server.shared(), &Crew::new(1, 1).lead_of(0), &Local::new());
+    end(server.shared(), &Crew::new(1, 1).lead_of(0), &Local::default());
     assert_eq!(server.stats().open, 0);
 }
 
@@ -155,7 +159,7 @@ fn a_deposed_thread_sends_what_an_event_in_hand_says_there_is_room_for() {
     let mut events = Events::new(4);
     poller.wait(&fds(poller), &mut events, Some(Duration::ZERO)).expect("epoll");
     let (token, ready) = events.batch().next().expect("there is room");
-    drop_event(poller, &mut Handles::new(), token, ready, &Local::new());
+    drop_event(poller, &mut Handles::new(), token, ready, &Local::default());
     assert!(conn.bytes_sent() > before);
     conn.close();
 }
@@ -164,7 +168,7 @@ fn a_deposed_thread_sends_what_an_event_in_hand_says_there_is_room_for() {
 #[test]
 fn a_consumer_rests_only_where_epoll_comes_back_to_it() {
     let (conn, _peer, _server) = connected();
-    let (local, state) = (Local::new(), State::new());
+    let (local, state) = (Local::default(), State::new());
     let may_rest = || Writing(Fx::polling(&conn, &local, &state)).may_rest();
     assert!(may_rest());
     conn.conn().word.mask();

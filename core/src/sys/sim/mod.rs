@@ -34,18 +34,16 @@ use std::io::{self, IoSlice};
 use std::sync::Arc as Owner;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 pub use self::fault::Faults;
 pub use self::peer::{Peer, Remote};
 pub use self::report::{Report, count, take_counts};
 use self::state::{File, Look, State};
-use super::{Events, Interest, Result, Sys, restart};
+use super::{Errno, Events, Interest, Result, Sys, restart};
 use crate::addr::Addr;
-use crate::server::settings::{ListenOptions, SocketOptions};
 use crate::sync::simulated::Clock;
 use crate::sync::time::Instant;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+use crate::sys::options::{ListenOptions, SocketOptions};
 
 /// The simulated kernel.
 #[derive(Clone, Copy, Debug, Default)]
@@ -155,11 +153,11 @@ impl Sys for SimSys {
     type Wake = SimFd;
     type Listener = SimFd;
 
-    fn listen(&self, address: &str, options: &ListenOptions) -> crate::Result<(SimFd, Addr)> {
+    fn listen(&self, address: &str, options: &ListenOptions) -> crate::error::Result<(SimFd, Addr)> {
         listen::listen(address, options.backlog)
     }
 
-    fn connect(&self, address: &str, timeout: Duration, _: &SocketOptions) -> crate::Result<(SimFd, Addr)> {
+    fn connect(&self, address: &str, timeout: Duration, _: &SocketOptions) -> crate::error::Result<(SimFd, Addr)> {
         listen::connect(address, timeout)
     }
 

@@ -1,19 +1,16 @@
 //! The settings that servers and dialers have in common, and what their values may be.
 //!
 //! A builder takes any value and [`check`](Settings::check)s them all at its end, so that its methods chain.
-//! Not here: opening sockets with them (`socket`).
+//! Not here: what is set on sockets (`sys::options`).
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
-#![cfg_attr(sim, allow(dead_code, reason = "there is nothing to set on a simulated socket"))]
 
 use std::fmt;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-
 use crate::connection::limits::Flow;
+use crate::connection::service::Factory;
 use crate::connection::shared::{Hook, Shared};
 use crate::connection::task::Runner;
 use crate::error::{Error, Result};
@@ -21,9 +18,7 @@ use crate::reactor::accept::Listening;
 use crate::reactor::balance::Balance;
 use crate::reactor::poller::Poller;
 use crate::sync::Arc;
-
-/// The longest idle time that the kernel takes before it probes a peer.
-const LONGEST_IDLE: Duration = Duration::from_secs(32_767);
+use crate::sys::options::SocketOptions;
 
 /// After how long a handler costs its thread the lead, where nobody has said.
 const TAKEOVER: Duration = Duration::from_millis(5);
@@ -72,7 +67,7 @@ impl Settings {
     }
 
     /// Pollers with these settings, and with the listener of a server.
-    pub(crate) fn shared(self, listening: Option<Listening>) -> Result<Shared> {
+    pub(crate) fn shared(self, listening: Option<Listening<Box<dyn Factory>>>) -> Result<Shared> {
         let pollers = (0..self.pollers).map(|_| Poller::new()).collect::<std::result::Result<Vec<_>, _>>();
         let pollers = pollers.map_err(|errno| Error::Server { call: "epoll_create1", source: errno.into() })?;
         Ok(Shared::new(pollers, self, listening))
@@ -86,86 +81,6 @@ impl fmt::Debug for Settings {
             .field("balance", &self.balance)
             .field("sockets", &self.sockets)
             .finish_non_exhaustive()
-    }
-}
-
-/// What is set on sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SocketOptions {
-    pub(crate) nodelay: bool,
-    pub(crate) keepalive: Option<Duration>,
-    pub(crate) recv_buffer: Option<usize>,
-    pub(crate) send_buffer: Option<usize>,
-}
-
-impl Default for SocketOptions {
-    fn default() -> Self {
-        Self { nodelay: true, keepalive: None, recv_buffer: None, send_buffer: None }
-    }
-}
-
-/// What is asked of a listening socket.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ListenOptions {
-    pub(crate) backlog: i32,
-    pub(crate) reuse_port: bool,
-    pub(crate) sockets: SocketOptions,
-}
-
-/// The error for a value of `setting` that cannot be.
-pub(crate) fn impossible(setting: &'static str, value: impl fmt::Debug, reason: &'static str) -> Error {
-    Error::Setting { setting, value: format!("{value:?}"), reason }
-}
-
-/// The setting that a check refuses, for tests.
-#[cfg(test)]
-pub(crate) fn refused(checked: Result<()>) -> Option<&'static str> {
-    match checked {
-        Err(Error::Setting { setting, .. }) => Some(setting),
-        other => {
-            assert!(other.is_ok(), "{other:?}");
-            None
-        }
-    }
-}
-
-impl SocketOptions {
-    fn check(&self) -> Result<()> {
-        if let Some(idle) = self.keepalive.filter(|idle| idle.is_zero() || *idle > LONGEST_IDLE) {
-            return Err(impossible("keepalive", idle, "the kernel takes more than nothing, and at most 32767 s"));
-        }
-        for (setting, size) in [("recv_buffer", self.recv_buffer), ("send_buffer", self.send_buffer)] {
-            if let Some(size) = size.filter(|size| *size == 0 || i32::try_from(*size).is_err()) {
-                return Err(impossible(setting, size, "the kernel takes 1 to 2147483647 bytes"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Sets them on a TCP socket: before it listens, which hands them on to the sockets that it accepts, or
-    /// before it connects. Returns what the kernel refused.
-    pub(crate) fn apply_tcp(&self, socket: impl AsFd) -> std::io::Result<()> {
-        let on = SockRef::from(&socket);
-        on.set_tcp_nodelay(self.nodelay)?;
-        if let Some(idle) = self.keepalive {
-            // The kernel counts in seconds; rounded up, so that a short time is not none.
-            let seconds = idle.as_secs() + u64::from(idle.subsec_nanos() > 0);
-            on.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(seconds)))?;
-        }
-        self.apply_buffers(socket)
-    }
-
-    /// Sets the sizes of the buffers, on a socket of any kind.
-    pub(crate) fn apply_buffers(&self, socket: impl AsFd) -> std::io::Result<()> {
-        let on = SockRef::from(&socket);
-        self.recv_buffer.map_or(Ok(()), |size| on.set_recv_buffer_size(size))?;
-        self.send_buffer.map_or(Ok(()), |size| on.set_send_buffer_size(size))
-    }
-
-    /// Whether a Unix socket that was accepted needs [`apply_buffers`](Self::apply_buffers): unlike a TCP
-    /// socket, it inherits nothing from its listener.
-    pub(crate) fn has_buffers(&self) -> bool {
-        self.recv_buffer.is_some() || self.send_buffer.is_some()
     }
 }
 
@@ -271,26 +186,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn impossible_values_are_refused_by_name() {
-        let refused = |options: SocketOptions| refused(options.check());
-        let default = SocketOptions::default();
-        let idle = |idle| SocketOptions { keepalive: Some(idle), ..default };
-        assert_eq!(refused(default), None);
-        assert_eq!(refused(idle(Duration::ZERO)), Some("keepalive"));
-        assert_eq!(refused(idle(Duration::from_nanos(1))), None);
-        assert_eq!(refused(idle(LONGEST_IDLE)), None);
-        assert_eq!(refused(idle(LONGEST_IDLE + Duration::from_nanos(1))), Some("keepalive"));
-        for size in [0, 1 << 31, usize::MAX] {
-            assert_eq!(refused(SocketOptions { recv_buffer: Some(size), ..default }), Some("recv_buffer"));
-            assert_eq!(refused(SocketOptions { send_buffer: Some(size), ..default }), Some("send_buffer"));
-        }
-        assert_eq!(
-            refused(SocketOptions { recv_buffer: Some(1), send_buffer: Some(i32::MAX as usize), ..default }),
-            None
-        );
-    }
-
-    #[test]
     fn what_is_said_of_takeover_counts_and_else_what_suits_the_runner() {
         struct Dropping;
         impl Runner for Dropping {
@@ -305,13 +200,5 @@ mod tests {
             assert_eq!([after(Some(None), runs), after(Some(Some(said)), runs)], [None, Some(said)]);
         }
         assert_eq!([after(None, false), after(None, true)], [Some(TAKEOVER), Some(TAKEOVER_OF_CALLBACKS)]);
-    }
-
-    #[test]
-    fn one_size_is_enough_to_be_set_on_what_was_accepted() {
-        let needed = |recv_buffer, send_buffer| {
-            SocketOptions { recv_buffer, send_buffer, ..SocketOptions::default() }.has_buffers()
-        };
-        assert_eq!([needed(None, None), needed(Some(1), None), needed(None, Some(1))], [false, true, true]);
     }
 }
