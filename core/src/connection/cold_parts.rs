@@ -1,6 +1,6 @@
 //! What few connections ever need: no memory is taken for it before somebody sets something of it.
 //!
-//! Not here: what is done with it (`waiting`, `relay`, [`Connection::detach`]).
+//! Not here: what is done with it (`blocking`, `relay`, [`Connection::detach`]).
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]

@@ -5,7 +5,7 @@
 //! waits in the loop's queue, the bits that it needs with it, and is done by the thread that leads that loop, outside
 //! all user code. When the loop is over, it is done here, as soon as this thread's user code has returned.
 //!
-//! Not here: the queue (`reactor::epoll`), and the threads (`whereabouts`).
+//! Not here: the queue (`reactor::poller`), and the threads (`whereabouts`).
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]

@@ -3,6 +3,21 @@
 //! [`Connection`] is a cheap clone. Everything on it may be called from any thread and inside any callback;
 //! what waits says so. What a call may do is decided by the connection's word; this module only holds the
 //! pieces together.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `settings`, `limits` | what a server or dialer is made with, as far as its connections need it |
+//! | `shared` | what the connections and threads of one server share: pollers, counters, runner, who hears of errors |
+//! | `events` | what an event of a loop means to a connection: the host of the reactor |
+//! | `step` | one party, one connection, one step: the protocol's effects on the fd, buffers and callbacks |
+//! | `door` | the one way into user code, and `service`, what is called there |
+//! | `whereabouts` | where a thread is: for whom it polls, whose code it is inside |
+//! | `task`, `duty` | what is run elsewhere: a section on its way to a runner; what is left to a home loop |
+//! | `io`, [`reader`], [`writer`] | what is lent to a handler |
+//! | `blocking`, `blocking_reader` | calls that wait, and reading outside handlers |
+//! | `relay` | a handler that waits for another connection's output |
+//! | `cold_parts`, `lazy_trigger` | what few connections ever need, behind a pointer |
+//! | `trace` | what happens, as events of the `tracing` crate |
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 

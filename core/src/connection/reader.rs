@@ -4,7 +4,7 @@
 //! the block that the polling thread has just read into, the owner's chunks, and what is still in the inbox.
 //! What is there is given without a copy where that is possible; what is not there is waited for.
 //!
-//! Not here: how bytes get here (`buffer::input`), and how a thread waits (`waiting`).
+//! Not here: how bytes get here (`buffer::input`), and how a thread waits (`blocking`).
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]

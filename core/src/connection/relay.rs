@@ -1,7 +1,7 @@
 //! A connection that passes on what another one reads: whose output paces its handler, and who ends what.
 //!
 //! For proxies, relays, and whatever else writes to one connection what it reads from another. Not here: the limits
-//! of a single connection (`flow`), and who may do what when (`protocol`).
+//! of a single connection (`limits`), and who may do what when (`protocol`).
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 
@@ -79,7 +79,7 @@ impl Connection {
             match output::end(&fx) {
                 Ok(()) => return Ok(()),
                 Err(Refused::Closed) => return Err(Error::Closed { call: "end_output", connection: self.id() }),
-                // A flush of another thread is between two of its steps, as in `waiting::flush`.
+                // A flush of another thread is between two of its steps, as in `blocking::flush`.
                 Err(Refused::ConcurrentAccess) => thread::yield_now(),
             }
         }

@@ -1,7 +1,7 @@
 //! A pool: a runner of threads at one queue.
 //!
 //! The queue is a lock and a condition variable of the facade, so that the checkers see the hand-over. It wakes a thread
-//! only when one sleeps that nobody has woken: a wake-up is a system call. Not here: what a task is (`runner`).
+//! only when one sleeps that nobody has woken: a wake-up is a system call. Not here: what a task is (`connection::task`).
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]

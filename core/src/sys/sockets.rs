@@ -1,7 +1,7 @@
 //! Opening sockets: listening ones for servers, connected ones for dialers, with their options.
 //!
 //! By way of `socket2`. Everything here is done once per server or once per dialed connection; what is done
-//! to a socket afterwards goes through `reactor/sys`.
+//! to a socket afterwards goes through `Sys`.
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]

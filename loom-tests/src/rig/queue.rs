@@ -1,4 +1,4 @@
-//! What is left to the home loop, as `duty` and `reactor::epoll` have it: a queue, and the wake-up that goes with it.
+//! What is left to the home loop, as `connection::duty` and `reactor::poller` have it: a queue, and the wake-up that goes with it.
 //!
 //! Nobody looks at the queue without a reason: it is served by a poller that was woken for it. A duty whose wake-up is
 //! missing stays where it is, and the scenario fails: its thread waits for ever, or [`World::end`] finds the duty.

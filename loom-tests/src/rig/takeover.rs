@@ -95,7 +95,7 @@ impl World {
         self.kernel().poll()
     }
 
-    /// What a deposed poller does about an event that it has in hand, as `reactor::event_loop` does. (K3)
+    /// What a deposed poller does about an event that it has in hand, as `connection::events` does. (K3)
     pub fn drop_event(&self, event: Event) {
         if event.writable {
             output::writable(self);

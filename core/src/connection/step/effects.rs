@@ -1,7 +1,7 @@
 //! The protocol's effects on a real connection: what its steps do to fd, buffers and callbacks.
 //!
 //! Every `unsafe` here rests on the bit under which the protocol calls the method; the trait's
-//! documentation says which, and the scenarios check it. Not here: what an effect is given (`fx`).
+//! documentation says which, and the scenarios check it. Not here: what an effect is given (`step`).
 
 use crate::sys::Errno;
 

@@ -1,7 +1,7 @@
 //! The cells that a bit of the word guards, on threads that a bit orders: for Miri, which sees a data race, and a
 //! reference that outlives its turn. `cargo xtask test --only miri`.
 //!
-//! Not here: which bit guards which cell of a connection (the scenarios), and those cells themselves (`whole`).
+//! Not here: which bit guards which cell of a connection (the scenarios), and those cells themselves (`server::whole`).
 
 use std::cell::Cell;
 
