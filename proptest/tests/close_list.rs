@@ -74,7 +74,7 @@ impl StateMachineTest for List {
                 let count = list.run(|(id, panics)| {
                     ran.push((id, panics));
                     assert!(list.push((id, panics)).is_err(), "a callback added inside a close callback was accepted");
-                    if panics { Ran::Panicked } else { Ran::Done }
+                    if panics { Ran::Failed } else { Ran::Done }
                 });
                 assert_eq!(count, ran.len());
                 Answer::Ran(ran)

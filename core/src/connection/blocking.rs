@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::buffer::input::Own;
 use crate::buffer::output::Batch;
 use crate::connection::Connection;
-use crate::connection::step::{Fx, Local, State};
+use crate::connection::step::{Local, State, Step};
 use crate::connection::whereabouts;
 use crate::error::{Error, Result};
 use crate::protocol::lifecycle::{self, Reading};
@@ -28,14 +28,14 @@ const GLANCE: Duration = Duration::from_millis(10);
 
 /// Until when one call may wait.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limit {
+pub(crate) struct TimeLimit {
     /// For each call.
     pub(crate) timeout: Option<Duration>,
     /// For all calls together.
     pub(crate) deadline: Option<Instant>,
 }
 
-impl Limit {
+impl TimeLimit {
     /// When a call that begins now gives up.
     fn end(self) -> Option<Instant> {
         let timeout = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -66,9 +66,9 @@ pub(crate) fn readable(
     } else {
         local
     };
-    let fx = local.map_or_else(|| Fx::new(conn, &state), |local| Fx::polling(conn, local, &state));
+    let step = local.map_or_else(|| Step::new(conn, &state), |local| Step::polling(conn, local, &state));
     let connection = conn.id();
-    let end = conn.conn().rare.read_limit().end();
+    let end = conn.conn().cold.read_limit().end();
     loop {
         // Safety: the caller owns the section, and gave what it owns.
         unsafe { input.collect(own) };
@@ -77,11 +77,11 @@ pub(crate) fn readable(
         }
         // As a poller reads it. Whatever that finds but data, the wait finds in the word; the end of the stream is told
         // to who polls, and masked there.
-        if local.is_some() && lifecycle::readable(&fx, false) == Reading::Data {
+        if local.is_some() && lifecycle::readable(&step, false) == Reading::Data {
             continue;
         }
         let target = own.consumed.saturating_add(count as u64);
-        let wake = trigger::wait_readable(&fx, target, |trigger, ticket| sleep(&fx, local, trigger, ticket, end));
+        let wake = trigger::wait_readable(&step, target, |trigger, ticket| sleep(&step, local, trigger, ticket, end));
         // Safety: as above.
         unsafe { input.collect(own) };
         if own.chunks.len() >= count {
@@ -96,9 +96,9 @@ pub(crate) fn readable(
     }
 }
 
-fn sleep(fx: &Fx<'_>, local: Option<&Local>, trigger: &Trigger, ticket: Ticket, end: Option<Instant>) -> Wake {
-    if local.is_some() && !fx.somebody_else_polls() {
-        return watch_own(fx, trigger, ticket, end);
+fn sleep(step: &Step<'_>, local: Option<&Local>, trigger: &Trigger, ticket: Ticket, end: Option<Instant>) -> Wake {
+    if local.is_some() && !step.somebody_else_polls() {
+        return watch_own(step, trigger, ticket, end);
     }
     match end {
         Some(end) => trigger.wait_until(ticket, end),
@@ -107,7 +107,7 @@ fn sleep(fx: &Fx<'_>, local: Option<&Local>, trigger: &Trigger, ticket: Ticket, 
 }
 
 /// A polling thread that nobody stands in for: reads its own socket until the wait has its wake-up.
-fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant>) -> Wake {
+fn watch_own(step: &Step<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant>) -> Wake {
     loop {
         if let Some(wake) = trigger.try_wait(ticket) {
             return wake;
@@ -117,11 +117,11 @@ fn watch_own(fx: &Fx<'_>, trigger: &Trigger, ticket: Ticket, end: Option<Instant
             trigger.expire(ticket);
             continue;
         }
-        if fx.wait_readable(left.min(GLANCE)) {
-            let _ = lifecycle::readable(fx, false);
-        } else if fx.has_parked() {
+        if step.wait_readable(left.min(GLANCE)) {
+            let _ = lifecycle::readable(step, false);
+        } else if step.has_parked() {
             // What the peer answers may be in what it has not been sent.
-            let _ = output::writable(fx);
+            let _ = output::writable(step);
         }
     }
 }
@@ -138,13 +138,13 @@ pub(crate) fn flush(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
 pub(crate) fn flush_reply(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
     let state = State::new();
     let batch = RefCell::new(Some(batch));
-    let fx = Fx::new(conn, &state).flushing(&batch);
+    let step = Step::new(conn, &state).flushing(&batch);
     loop {
-        match output::flush(&fx) {
+        match output::flush(&step) {
             Ok(through) => {
                 let flushed = conn.conn().output.flushed();
-                output::end_flush(&fx, through);
-                return (!fx.failed()).then_some(flushed);
+                output::end_flush(&step, through);
+                return (!step.failed()).then_some(flushed);
             }
             Err(Refused::Closed) => return None,
             // A flush of another thread is between two of its steps: none of them waits for anything, and it
@@ -156,9 +156,9 @@ pub(crate) fn flush_reply(conn: &Connection, batch: Batch<'_>) -> Option<u64> {
 
 /// [`flush`] of a reply of one run, by the step that ran the handler. It does not ask what became of it.
 #[inline(always)]
-pub(crate) fn reply(fx: &Fx<'_, &[u8]>) {
-    if output::flush_at_once(fx) == Err(Refused::ConcurrentAccess) {
-        let _ = flush_reply(fx.handle, Batch::Run(fx.out));
+pub(crate) fn send_reply(step: &Step<'_, &[u8]>) {
+    if output::flush_at_once(step) == Err(Refused::ConcurrentAccess) {
+        let _ = flush_reply(step.handle, Batch::Run(step.out));
     }
 }
 
@@ -170,9 +170,9 @@ pub(crate) fn sent(conn: &Connection, target: u64, call: &'static str) -> Result
     }
     let state = State::new();
     let _step = whereabouts::take_step();
-    let fx = Fx::new(conn, &state);
-    let end = conn.conn().rare.write_limit().end();
-    match trigger::wait_sent(&fx, target, |trigger, ticket| sleep(&fx, None, trigger, ticket, end)) {
+    let step = Step::new(conn, &state);
+    let end = conn.conn().cold.write_limit().end();
+    match trigger::wait_sent(&step, target, |trigger, ticket| sleep(&step, None, trigger, ticket, end)) {
         Ok(Wake::Ready) => Ok(()),
         Ok(Wake::TimedOut) => Err(Error::Timeout { call, connection }),
         Ok(Wake::Closed | Wake::Eof) => Err(Error::Closed { call, connection }),

@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::connection::door;
 use crate::connection::io::Io;
 use crate::connection::reader::{OwnedReader, Reader};
-use crate::connection::step::{Fx, State};
+use crate::connection::step::{State, Step};
 use crate::connection::whereabouts;
 use crate::connection::writer::Writer;
 use crate::error::{Error, Result};
@@ -61,7 +61,7 @@ impl Drop for ConnectionReader<'_> {
         // Ordering: Release, partner `reader`: the next one finds the section given back, or about to be.
         conn.conn().reader.store(false, Ordering::Release);
         let _step = whereabouts::take_step();
-        lifecycle::release(&Fx::new(conn, &State::new()));
+        lifecycle::release(&Step::new(conn, &State::new()));
     }
 }
 
@@ -96,7 +96,7 @@ impl Connection {
             return busy();
         }
         let state = State::new();
-        let fx = Fx::new(self, &state);
+        let step = Step::new(self, &state);
         // Ordering: Release, partner: the swap above.
         let give_up = || conn.reader.store(false, Ordering::Release);
         loop {
@@ -111,7 +111,7 @@ impl Connection {
                 give_up();
                 return Err(Error::Closed { call: "reader", connection: self.id() });
             }
-            if lifecycle::acquire(&fx) {
+            if lifecycle::acquire(&step) {
                 break;
             }
             // Without a handler, the section is owned for the length of a poller's step, or of OnDisconnect: of that it
@@ -151,7 +151,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn set_read_timeout(&self, timeout: Option<Duration>) {
-        self.conn().rare.change_limits(|read, _| read.timeout = timeout);
+        self.conn().cold.change_limits(|read, _| read.timeout = timeout);
     }
 
     /// Until when reads may wait, all of them together; past it, a read that would wait fails at once. `None`, as
@@ -163,7 +163,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn set_read_deadline(&self, deadline: Option<Instant>) {
-        self.conn().rare.change_limits(|read, _| read.deadline = deadline);
+        self.conn().cold.change_limits(|read, _| read.deadline = deadline);
     }
 
     /// How long each flush may wait; `None`, as at first, for ever.
@@ -174,7 +174,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn set_write_timeout(&self, timeout: Option<Duration>) {
-        self.conn().rare.change_limits(|_, write| write.timeout = timeout);
+        self.conn().cold.change_limits(|_, write| write.timeout = timeout);
     }
 
     /// Until when flushes may wait, all of them together. `None`, as at first, for ever.
@@ -185,7 +185,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn set_write_deadline(&self, deadline: Option<Instant>) {
-        self.conn().rare.change_limits(|_, write| write.deadline = deadline);
+        self.conn().cold.change_limits(|_, write| write.deadline = deadline);
     }
 
     /// Sets or replaces OnRequest. It takes effect before the next call: bytes that come after this returns are the new
@@ -205,9 +205,9 @@ impl Connection {
     /// ```
     pub fn set_on_request<R: Outcome>(&self, mut handler: impl FnMut(&mut Io<'_>) -> R + Send + 'static) {
         let replaced = self.conn().slot.put(Box::new(move |io| handler(io).outcome()));
-        let step = whereabouts::take_step();
-        lifecycle::handler_set(&Fx::new(self, &State::new()));
-        drop(step);
+        let under_way = whereabouts::take_step();
+        lifecycle::handler_set(&Step::new(self, &State::new()));
+        drop(under_way);
         door::discard(self, "drop of a handler", replaced);
     }
 

@@ -5,7 +5,7 @@
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 #![forbid(unsafe_code)]
 
-use crate::connection::blocking::Limit;
+use crate::connection::blocking::TimeLimit;
 use crate::connection::{Connection, Detached};
 use crate::sync::{Mutex, MutexGuard, lock};
 
@@ -15,17 +15,17 @@ pub(crate) type DetachCallback = Box<dyn FnOnce(Detached) + Send>;
 #[derive(Default)]
 struct Parts {
     /// How long calls wait.
-    read: Limit,
-    write: Limit,
+    read: TimeLimit,
+    write: TimeLimit,
     detached: Option<DetachCallback>,
     /// Whose handlers wait for this one's output. (O6)
     awaiting: Vec<Connection>,
 }
 
 /// One connection's rarely needed parts. Any thread.
-pub(crate) struct Rare(Mutex<Option<Box<Parts>>>);
+pub(crate) struct ColdParts(Mutex<Option<Box<Parts>>>);
 
-impl Rare {
+impl ColdParts {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(None))
     }
@@ -35,18 +35,18 @@ impl Rare {
     }
 
     /// How long reads wait, and flushes.
-    pub(crate) fn change_limits(&self, change: impl FnOnce(&mut Limit, &mut Limit)) {
+    pub(crate) fn change_limits(&self, change: impl FnOnce(&mut TimeLimit, &mut TimeLimit)) {
         let mut parts = self.parts();
         let Parts { read, write, .. } = &mut **parts.get_or_insert_default();
         change(read, write);
     }
 
-    pub(crate) fn read_limit(&self) -> Limit {
-        self.parts().as_ref().map_or_else(Limit::default, |parts| parts.read)
+    pub(crate) fn read_limit(&self) -> TimeLimit {
+        self.parts().as_ref().map_or_else(TimeLimit::default, |parts| parts.read)
     }
 
-    pub(crate) fn write_limit(&self) -> Limit {
-        self.parts().as_ref().map_or_else(Limit::default, |parts| parts.write)
+    pub(crate) fn write_limit(&self) -> TimeLimit {
+        self.parts().as_ref().map_or_else(TimeLimit::default, |parts| parts.write)
     }
 
     /// `callback` is who wants the fd back. It comes back if somebody wanted it before.

@@ -27,7 +27,7 @@ use crate::connection::cold_parts::DetachCallback;
 use crate::connection::duty::Duty;
 use crate::connection::io::Io;
 use crate::connection::shared::{Hook, Shared};
-use crate::connection::step::{Fx, State};
+use crate::connection::step::{State, Step};
 use crate::connection::task::Task;
 use crate::connection::whereabouts::{self, What};
 use crate::connection::{CloseCallback, Connection, Detached, Request};
@@ -170,7 +170,7 @@ pub(crate) fn discard<T>(conn: &Connection, what: &'static str, value: T) {
     if let Err(payload) = call(|| drop(value)) {
         let error = Error::Panicked { callback: what, connection: conn.id(), message: message(payload) };
         Duty::report(&conn.conn().server, conn.conn().place.home(), inside, error);
-        let _ = lifecycle::close(&Fx::new(conn, &State::new()));
+        let _ = lifecycle::close(&Step::new(conn, &State::new()));
     }
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn run_on_runner(task: Task) {
     for (what, payload) in [("runner", ran.err()), ("drop of the runner", dropped.err())] {
         if let Some(payload) = payload {
             let _ = panicked(&conn, what, payload);
-            let _ = lifecycle::close(&Fx::new(&conn, &State::new()));
+            let _ = lifecycle::close(&Step::new(&conn, &State::new()));
         }
     }
 }
@@ -247,7 +247,7 @@ pub(crate) fn failed(conn: &Connection, callback: &'static str, how: Failed) -> 
     match how {
         Failed::With(source) => {
             conn.conn().server.report(Error::Handler { callback, connection: conn.id(), source });
-            Ran::Panicked
+            Ran::Failed
         }
         Failed::Panicked(payload) => panicked(conn, callback, payload),
     }
@@ -257,7 +257,7 @@ pub(crate) fn failed(conn: &Connection, callback: &'static str, how: Failed) -> 
 fn panicked(conn: &Connection, callback: &'static str, payload: Box<dyn Any + Send>) -> Ran {
     let message = message(payload);
     conn.conn().server.report(Error::Panicked { callback, connection: conn.id(), message });
-    Ran::Panicked
+    Ran::Failed
 }
 
 /// What a panic says, and its end: a payload's own drop may panic as well, and so may that of the next.

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::connection::Connection;
 use crate::connection::door;
 use crate::connection::shared::Shared;
-use crate::connection::step::{Fx, Local, State};
+use crate::connection::step::{Local, State, Step};
 use crate::connection::task::Task;
 use crate::connection::whereabouts::{self, What};
 use crate::error::Error;
@@ -76,10 +76,10 @@ impl Duty {
             Self::Disconnect(conn, left) => {
                 let state = State::running();
                 match local {
-                    Some(local) => lifecycle::disconnect_left(&Fx::polling(&conn, local, &state), left),
+                    Some(local) => lifecycle::disconnect_left(&Step::polling(&conn, local, &state), left),
                     None => {
                         let _entered = whereabouts::enter(What::Section, &conn.conn().server, Some(conn.conn()));
-                        lifecycle::disconnect_left(&Fx::new(&conn, &state), left);
+                        lifecycle::disconnect_left(&Step::new(&conn, &state), left);
                     }
                 }
             }

@@ -12,7 +12,7 @@
 use super::duty::Duty;
 use super::service;
 use super::shared::Shared;
-use super::step::{Fx, Local, State};
+use super::step::{Local, State, Step};
 use super::task::Task;
 use super::{Connection, door, trace, whereabouts};
 use crate::addr::Addr;
@@ -74,7 +74,7 @@ impl Host for Shared {
         // A masked fd is edge-triggered: that it is writable is not reported again. That one hung up is, when it is
         // unmasked.
         if ready.writable() {
-            output::writable(&Fx::polling(conn, local, &State::new()));
+            output::writable(&Step::polling(conn, local, &State::new()));
         }
     }
 
@@ -89,7 +89,7 @@ impl Host for Shared {
     fn close(conn: &Connection, local: Option<&Local>) {
         match local {
             Some(local) => {
-                let _ = lifecycle::close(&Fx::polling(conn, local, &State::new()));
+                let _ = lifecycle::close(&Step::polling(conn, local, &State::new()));
             }
             None => conn.close(),
         }
@@ -105,12 +105,12 @@ impl Host for Shared {
     fn welcome(&self, conn: &Connection, local: &Local) {
         trace::accept(conn.id(), conn.peer(), conn.conn().place.home());
         let state = State::new();
-        let fx = Fx::polling(conn, local, &state);
-        let _ = lifecycle::register(&fx);
+        let step = Step::polling(conn, local, &state);
+        let _ = lifecycle::register(&step);
         if self.has_runner {
             door::run_on_runner(Task::connect(conn.clone()));
         } else {
-            lifecycle::connect(&fx);
+            lifecycle::connect(&step);
             trace::connect(conn.id());
         }
     }
@@ -180,46 +180,46 @@ impl Host for Shared {
 #[inline(always)]
 fn dispatch(conn: &Connection, ready: Ready, local: &Local) {
     let state = State::new();
-    let fx = Fx::polling(conn, local, &state);
+    let step = Step::polling(conn, local, &state);
     if !ready.is_data() {
-        return fx.apart(|fx| dispatch_other(fx, ready));
+        return step.apart(|step| dispatch_other(step, ready));
     }
-    let reading = lifecycle::readable(&fx, false);
+    let reading = lifecycle::readable(&step, false);
     if reading != Reading::Data || state.filled() {
-        fx.apart(|fx| read_on(fx, ready, reading));
+        step.apart(|step| read_on(step, ready, reading));
     }
 }
 
 /// Events other than that there is something to read.
 #[cold]
 #[inline(never)]
-fn dispatch_other(fx: &Fx<'_>, ready: Ready) {
+fn dispatch_other(step: &Step<'_>, ready: Ready) {
     // Writable, and nobody is parked: the connection was closed meanwhile, which the reader's step finds.
-    let stray = ready.writable() && !output::writable(fx);
+    let stray = ready.writable() && !output::writable(step);
     if ready.readable() || stray {
-        read_on(fx, ready, read_again(fx, ready));
+        read_on(step, ready, read_again(step, ready));
     }
 }
 
 /// What follows a read that found `reading`.
 #[cold]
 #[inline(never)]
-fn read_on(fx: &Fx<'_>, ready: Ready, mut reading: Reading) {
+fn read_on(step: &Step<'_>, ready: Ready, mut reading: Reading) {
     let mut more = TURN;
     loop {
         match reading {
             // What the peer sent before it stopped is bounded by the socket's buffer.
             Reading::Data if ready.ends() => {}
             // There is more, most likely: while its memory is in the processor's cache it costs less.
-            Reading::Data if more > 0 && fx.state.filled() => more -= 1,
+            Reading::Data if more > 0 && step.state.filled() => more -= 1,
             Reading::Data | Reading::Nothing | Reading::Closed => return,
-            Reading::Eof => return interest::mask_after_eof(fx),
+            Reading::Eof => return interest::refresh(step),
         }
-        reading = read_again(fx, ready);
+        reading = read_again(step, ready);
     }
 }
 
 #[inline(never)]
-fn read_again(fx: &Fx<'_>, ready: Ready) -> Reading {
-    lifecycle::readable(fx, ready.hung_up())
+fn read_again(step: &Step<'_>, ready: Ready) -> Reading {
+    lifecycle::readable(step, ready.hung_up())
 }

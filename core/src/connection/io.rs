@@ -205,7 +205,7 @@ impl<'a> Io<'a> {
 
     /// The reply.
     #[inline(always)]
-    pub(crate) fn reply(&mut self) -> Reply<'_, 'a> {
+    pub(crate) fn take_reply(&mut self) -> Reply<'_, 'a> {
         match self.reader.view.piece() {
             [] => self.writer.get_mut().map_or(Reply::None, Reply::Gathered),
             piece => Reply::Whole(piece),

@@ -8,7 +8,7 @@ use crate::error::impossible;
 
 /// The limits of every connection of a server or dialer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Flow {
+pub(crate) struct Limits {
     /// Bytes read ahead of a busy owner. (N6)
     pub(crate) read_ahead: u64,
     /// Queued output above which the handler waits. (O5)
@@ -21,13 +21,13 @@ pub(crate) struct Flow {
     pub(crate) close_on_eof: bool,
 }
 
-impl Default for Flow {
+impl Default for Limits {
     fn default() -> Self {
         Self { read_ahead: 1 << 20, high_water: 4 << 20, low_water: 1 << 20, budget: 64, close_on_eof: false }
     }
 }
 
-impl Flow {
+impl Limits {
     /// Whether these can be.
     pub(crate) fn check(&self) -> Result<()> {
         if self.low_water > self.high_water || self.high_water == 0 {
@@ -45,7 +45,7 @@ impl Flow {
 }
 
 /// The builders' methods for the flow of bytes and calls, for the type whose `start` is an expression.
-macro_rules! flow_settings {
+macro_rules! limit_settings {
     ($start:literal) => {
         /// How many bytes are read ahead of a handler that is busy, in bytes: 1 MiB by default. At the limit
         /// reading pauses until the handler has consumed; one that wants more gets it. (N6)
@@ -56,7 +56,7 @@ macro_rules! flow_settings {
         /// # ;
         /// ```
         pub fn read_ahead(mut self, bytes: u64) -> Self {
-            self.settings.flow.read_ahead = bytes;
+            self.settings.limits.read_ahead = bytes;
             self
         }
 
@@ -71,7 +71,7 @@ macro_rules! flow_settings {
         /// # ;
         /// ```
         pub fn water_marks(mut self, low: u64, high: u64) -> Self {
-            (self.settings.flow.low_water, self.settings.flow.high_water) = (low, high);
+            (self.settings.limits.low_water, self.settings.limits.high_water) = (low, high);
             self
         }
 
@@ -84,7 +84,7 @@ macro_rules! flow_settings {
         /// # ;
         /// ```
         pub fn budget(mut self, calls: u32) -> Self {
-            self.settings.flow.budget = calls;
+            self.settings.limits.budget = calls;
             self
         }
 
@@ -98,7 +98,7 @@ macro_rules! flow_settings {
         /// # ;
         /// ```
         pub fn half_close(mut self, on: bool) -> Self {
-            self.settings.flow.close_on_eof = !on;
+            self.settings.limits.close_on_eof = !on;
             self
         }
 
@@ -146,7 +146,7 @@ macro_rules! flow_settings {
         }
     };
 }
-pub(crate) use flow_settings;
+pub(crate) use limit_settings;
 
 #[cfg(test)]
 mod tests {
@@ -155,17 +155,17 @@ mod tests {
 
     #[test]
     fn impossible_limits_are_refused_by_name() {
-        let refused = |change: fn(&mut Flow)| {
-            let mut flow = Flow::default();
-            change(&mut flow);
-            refused(flow.check())
+        let refused = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            refused(limits.check())
         };
         assert_eq!(refused(|_| ()), None);
-        assert_eq!(refused(|flow| (flow.low_water, flow.high_water) = (2, 1)), Some("water_marks"));
-        assert_eq!(refused(|flow| (flow.low_water, flow.high_water) = (0, 0)), Some("water_marks"));
-        assert_eq!(refused(|flow| (flow.low_water, flow.high_water) = (1, 1)), None);
-        assert_eq!(refused(|flow| flow.read_ahead = 0), Some("read_ahead"));
-        assert_eq!(refused(|flow| flow.budget = 0), Some("budget"));
-        assert_eq!(refused(|flow| (flow.read_ahead, flow.budget) = (1, 1)), None);
+        assert_eq!(refused(|limits| (limits.low_water, limits.high_water) = (2, 1)), Some("water_marks"));
+        assert_eq!(refused(|limits| (limits.low_water, limits.high_water) = (0, 0)), Some("water_marks"));
+        assert_eq!(refused(|limits| (limits.low_water, limits.high_water) = (1, 1)), None);
+        assert_eq!(refused(|limits| limits.read_ahead = 0), Some("read_ahead"));
+        assert_eq!(refused(|limits| limits.budget = 0), Some("budget"));
+        assert_eq!(refused(|limits| (limits.read_ahead, limits.budget) = (1, 1)), None);
     }
 }

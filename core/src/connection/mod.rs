@@ -50,12 +50,12 @@ use std::os::fd::OwnedFd;
 use crate::addr::Addr;
 use crate::buffer::input::Input;
 use crate::buffer::output::{Batch, Output};
-use crate::connection::cold_parts::Rare;
+use crate::connection::cold_parts::ColdParts;
 use crate::connection::io::Io;
 use crate::connection::lazy_trigger::LazyTrigger;
 use crate::connection::service::Service;
 use crate::connection::shared::{Place, Shared};
-use crate::connection::step::{Fx, State};
+use crate::connection::step::{State, Step};
 use crate::error::{Error, Result};
 use crate::outcome::BoxError;
 use crate::protocol::close_list::CloseList;
@@ -116,7 +116,7 @@ pub(crate) struct Conn {
     /// The end of its peer's stream does not end it. Under `TASK`. (E4)
     pub(crate) keeps_open: Held<bool>,
     /// What few ever need.
-    pub(crate) rare: Rare,
+    pub(crate) cold: ColdParts,
     /// Its user has ended the output.
     pub(crate) ended: AtomicBool,
     /// A read or write failed.
@@ -203,7 +203,7 @@ impl Connection {
         peer: Addr,
         service: Box<dyn Service>,
     ) -> Self {
-        let serves = service.serves();
+        let serves = service.has_handler();
         Self(Arc::new(Conn {
             word: Word::new(serves),
             fd: Held::new(Some(fd)),
@@ -221,7 +221,7 @@ impl Connection {
             disconnect: SharedSlot::default(),
             paced_by: Held::new(None),
             keeps_open: Held::new(false),
-            rare: Rare::new(),
+            cold: ColdParts::new(),
             ended: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             reader: AtomicBool::new(false),
@@ -316,7 +316,7 @@ impl Connection {
     /// ```
     pub fn close(&self) {
         let _step = whereabouts::take_step();
-        let _ = lifecycle::close(&Fx::new(self, &State::new()));
+        let _ = lifecycle::close(&Step::new(self, &State::new()));
     }
 
     /// Closes it gracefully: at once if it is idle, else when it has drained, answered and flushed. Half a
@@ -331,7 +331,7 @@ impl Connection {
     /// ```
     pub fn shutdown(&self) {
         let _step = whereabouts::take_step();
-        lifecycle::shutdown(&Fx::new(self, &State::new()));
+        lifecycle::shutdown(&Step::new(self, &State::new()));
     }
 
     /// Sends `bytes`, after whatever was sent before. Does not wait for the peer: what the socket does not take is
@@ -398,15 +398,15 @@ impl Connection {
         let refused = || Err(Error::Closed { call: "detach", connection: self.id() });
         // In place before the word says so: the end may come on another thread at once. A callback that is refused is
         // dropped without the lock.
-        if let Err(callback) = self.0.rare.set_detached(Box::new(callback)) {
+        if let Err(callback) = self.0.cold.set_detached(Box::new(callback)) {
             door::discard(self, "drop of a detach callback", callback);
             return refused();
         }
         let _step = whereabouts::take_step();
-        if lifecycle::detach(&Fx::new(self, &State::new())) {
+        if lifecycle::detach(&Step::new(self, &State::new())) {
             return Ok(());
         }
-        door::discard(self, "drop of a detach callback", self.0.rare.take_detached());
+        door::discard(self, "drop of a detach callback", self.0.cold.take_detached());
         refused()
     }
 }

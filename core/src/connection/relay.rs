@@ -6,7 +6,7 @@
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 
 use crate::connection::io::Io;
-use crate::connection::step::{Fx, State};
+use crate::connection::step::{State, Step};
 use crate::connection::whereabouts;
 use crate::connection::{Conn, Connection};
 use crate::error::{Error, Result};
@@ -74,9 +74,9 @@ impl Connection {
         self.conn().ended.store(true, Ordering::Relaxed);
         let _step = whereabouts::take_step();
         let state = State::new();
-        let fx = Fx::new(self, &state);
+        let step = Step::new(self, &state);
         loop {
-            match output::end(&fx) {
+            match output::end(&step) {
                 Ok(()) => return Ok(()),
                 Err(Refused::Closed) => return Err(Error::Closed { call: "end_output", connection: self.id() }),
                 // A flush of another thread is between two of its steps, as in `blocking::flush`.
@@ -109,16 +109,16 @@ impl Connection {
     /// Whether so much output is on its way that who passes bytes on to it is to wait. (O6)
     #[cold]
     pub(crate) fn is_high(&self) -> bool {
-        self.conn().output.backlog() >= self.conn().server.flow.high_water
+        self.conn().output.backlog() >= self.conn().server.limits.high_water
     }
 
     /// `other` waits for this one's output to drain; whether somebody will say so. (O6)
     pub(crate) fn awaited_by(&self, other: &Connection) -> bool {
-        self.conn().rare.add_awaiting(other);
-        let waits = output::await_drain(&Fx::new(self, &State::new()));
+        self.conn().cold.add_awaiting(other);
+        let waits = output::await_drain(&Step::new(self, &State::new()));
         if !waits {
             // Closed, and maybe over: nobody would take it off the list.
-            self.conn().rare.remove_awaiting(other);
+            self.conn().cold.remove_awaiting(other);
         }
         waits
     }

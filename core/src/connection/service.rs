@@ -19,7 +19,7 @@ pub(crate) trait Factory: Send + Sync {
 /// [`Effects`](crate::protocol::effects::Effects) is.
 pub(crate) trait Service: Send + Sync {
     /// Whether there is an OnConnect or OnRequest. (C6)
-    fn serves(&self) -> bool {
+    fn has_handler(&self) -> bool {
         true
     }
 
@@ -56,7 +56,7 @@ pub(crate) trait Service: Send + Sync {
 pub(crate) struct Unserved;
 
 impl Service for Unserved {
-    fn serves(&self) -> bool {
+    fn has_handler(&self) -> bool {
         false
     }
 

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::connection::limits::Flow;
+use crate::connection::limits::Limits;
 use crate::connection::service::Factory;
 use crate::connection::shared::{Hook, Shared};
 use crate::connection::task::Runner;
@@ -33,7 +33,7 @@ pub(crate) struct Settings {
     pub(crate) balance: Balance,
     pub(crate) hook: Option<Hook>,
     pub(crate) sockets: SocketOptions,
-    pub(crate) flow: Flow,
+    pub(crate) limits: Limits,
     pub(crate) runner: Option<Arc<dyn Runner>>,
     /// After how long a thread that does not come back loses its loop, if that was said. (K1)
     pub(crate) takeover: Option<Option<Duration>>,
@@ -47,7 +47,7 @@ impl Default for Settings {
             balance: Balance::RoundRobin,
             hook: None,
             sockets: SocketOptions::default(),
-            flow: Flow::default(),
+            limits: Limits::default(),
             runner: None,
             takeover: None,
             max_threads: 512,
@@ -57,7 +57,7 @@ impl Default for Settings {
 
 impl Settings {
     pub(crate) fn check(&self) -> Result<()> {
-        self.flow.check()?;
+        self.limits.check()?;
         self.sockets.check()
     }
 

@@ -7,7 +7,7 @@
 use crate::addr::Addr;
 use crate::connection::Connection;
 use crate::connection::door;
-use crate::connection::limits::Flow;
+use crate::connection::limits::Limits;
 use crate::connection::service::{Factory, Service};
 use crate::connection::settings::Settings;
 use crate::connection::task::Runner;
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     /// Whether there is room for another accepted connection.
     pub(crate) gate: Gate,
     balance: Balance,
-    pub(crate) flow: Flow,
+    pub(crate) limits: Limits,
     /// Sections run where a runner says, and not on the polling threads.
     pub(crate) has_runner: bool,
     /// The runner, until the server is over: see [`runner`](Self::runner).
@@ -97,7 +97,7 @@ impl Shared {
             balance: settings.balance,
             hook: Mutex::new(settings.hook.map(Arc::new)),
             state: Mutex::new(State { listener, ..State::default() }),
-            flow: settings.flow,
+            limits: settings.limits,
             has_runner: settings.runner.is_some(),
             runner: Held::new(settings.runner),
             threads,

@@ -14,7 +14,7 @@ use std::fmt;
 use crate::connection::Connection;
 use crate::connection::door;
 use crate::connection::duty::Duty;
-use crate::connection::step::{Fx, How, Local, State};
+use crate::connection::step::{How, Local, State, Step};
 use crate::connection::whereabouts::{self, What};
 use crate::protocol::effects::Effects as _;
 use crate::protocol::lifecycle;
@@ -49,7 +49,7 @@ pub trait Runner: Send + Sync + 'static {
 }
 
 /// What a task begins with.
-enum Step {
+enum Part {
     /// OnConnect, and then the section.
     Connect,
     /// The section, going by the value of the word that its owner found.
@@ -71,26 +71,26 @@ enum Step {
 /// ```
 pub struct Task {
     /// Until it runs.
-    section: Option<(Connection, Step)>,
+    section: Option<(Connection, Part)>,
     /// Its runner has lost it: the home loop ends it.
     lost: bool,
 }
 
 impl Task {
-    fn of(conn: Connection, step: Step) -> Self {
-        Self { section: Some((conn, step)), lost: false }
+    fn of(conn: Connection, part: Part) -> Self {
+        Self { section: Some((conn, part)), lost: false }
     }
 
     pub(crate) fn new(conn: Connection, at: Snapshot) -> Self {
-        Self::of(conn, Step::Section(at))
+        Self::of(conn, Part::Section(at))
     }
 
     pub(crate) fn connect(conn: Connection) -> Self {
-        Self::of(conn, Step::Connect)
+        Self::of(conn, Part::Connect)
     }
 
     pub(crate) fn resumed(conn: Connection) -> Self {
-        Self::of(conn, Step::Resumed)
+        Self::of(conn, Part::Resumed)
     }
 
     /// The connection whose section this is.
@@ -159,26 +159,26 @@ impl Task {
     }
 
     fn step(&mut self, how: How, local: Option<&Local>) {
-        let Some((conn, step)) = self.section.take() else { return };
+        let Some((conn, part)) = self.section.take() else { return };
         let state = State::by(how);
-        let fx = local.map_or_else(|| Fx::new(&conn, &state), |local| Fx::polling(&conn, local, &state));
-        match step {
-            Step::Connect => {
-                lifecycle::connect(&fx);
+        let step = local.map_or_else(|| Step::new(&conn, &state), |local| Step::polling(&conn, local, &state));
+        match part {
+            Part::Connect => {
+                lifecycle::connect(&step);
                 crate::connection::trace::connect(conn.id());
             }
-            Step::Section(at) => process::run(&fx, at),
-            Step::Resumed => process::run(&fx, fx.word().look()),
+            Part::Section(at) => process::run(&step, at),
+            Part::Resumed => process::run(&step, step.word().look()),
         }
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if let Some((conn, step)) = self.section.take() {
+        if let Some((conn, part)) = self.section.take() {
             // A runner that loses tasks would leave connections owned for ever. Whoever drops it may be unwinding.
             conn.close();
-            Self { section: Some((conn, step)), lost: true }.leave_home();
+            Self { section: Some((conn, part)), lost: true }.leave_home();
         }
     }
 }

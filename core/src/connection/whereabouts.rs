@@ -195,15 +195,15 @@ impl Drop for Entered {
 }
 
 /// A call of the crate takes a step, which may hold bits until the result is dropped.
-pub(crate) fn take_step() -> Step {
-    Step(here(|here| here.steps.set(here.steps.get() + 1)).is_some())
+pub(crate) fn take_step() -> UnderWay {
+    UnderWay(here(|here| here.steps.set(here.steps.get() + 1)).is_some())
 }
 
 /// What falls due in a step is done after it, as long as this lives.
 #[must_use]
-pub(crate) struct Step(bool);
+pub(crate) struct UnderWay(bool);
 
-impl Drop for Step {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         let over = |here: &Here| {
             here.steps.set(here.steps.get() - 1);

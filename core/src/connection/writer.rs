@@ -200,7 +200,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Sends what is gathered, when the handler is through. Who wrote it does not ask what became of it.
-    pub(crate) fn reply(&mut self) {
+    pub(crate) fn send_reply(&mut self) {
         if let Some(gather) = self.gather.get_mut()
             && !gather.is_empty()
         {

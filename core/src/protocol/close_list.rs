@@ -79,7 +79,7 @@ impl<F> CloseList<F> {
         let mut ran = 0;
         while let Some(callback) = list.pop() {
             ran += 1;
-            if call(callback) == Ran::Panicked && !guard("close-list.caught-each", true) {
+            if call(callback) == Ran::Failed && !guard("close-list.caught-each", true) {
                 break;
             }
         }

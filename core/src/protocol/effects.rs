@@ -21,7 +21,7 @@ use super::word::Snapshot;
 /// fn guarded(callback: impl FnOnce() + std::panic::UnwindSafe) -> Ran {
 ///     match std::panic::catch_unwind(callback) {
 ///         Ok(()) => Ran::Done,
-///         Err(_) => Ran::Panicked,
+///         Err(_) => Ran::Failed,
 ///     }
 /// }
 /// assert_eq!(guarded(|| ()), Ran::Done);
@@ -32,8 +32,8 @@ use super::word::Snapshot;
 pub enum Ran {
     /// It returned.
     Done,
-    /// It panicked, and the panic was caught and reported.
-    Panicked,
+    /// It panicked, or returned an error: that was caught and reported.
+    Failed,
 }
 
 /// What one read of the fd found.
@@ -107,8 +107,8 @@ pub enum Sent {
 /// use pollproof::protocol::lifecycle;
 ///
 /// /// What the home loop does later.
-/// fn later(fx: &impl Effects, left: Left) {
-///     lifecycle::disconnect_left(fx, left);
+/// fn later(step: &impl Effects, left: Left) {
+///     lifecycle::disconnect_left(step, left);
 /// }
 /// # }
 /// ```
@@ -388,13 +388,13 @@ pub trait Effects {
 }
 
 /// Wakes whom a closing step must wake, going by the value that it found. (T3)
-pub(super) fn wake_for_close<E: Effects + ?Sized>(fx: &E, found: Snapshot, reason: Wake) {
+pub(super) fn wake_for_close<E: Effects + ?Sized>(step: &E, found: Snapshot, reason: Wake) {
     use super::word::{WAITR, WAITW};
     use crate::mutation::guard;
     if guard("trigger.close-wakes", found.any(WAITR)) {
-        fx.read_trigger().close(reason);
+        step.read_trigger().close(reason);
     }
     if reason == Wake::Closed && guard("trigger.close-wakes", found.any(WAITW)) {
-        fx.write_trigger().close(reason);
+        step.write_trigger().close(reason);
     }
 }

@@ -23,8 +23,8 @@ use crate::mutation::guard;
 /// use pollproof::protocol::effects::Effects;
 /// use pollproof::protocol::lifecycle::{self, Closed};
 ///
-/// fn close_and_count(fx: &impl Effects, closes: &mut u32) {
-///     if lifecycle::close(fx) == Closed::First {
+/// fn close_and_count(step: &impl Effects, closes: &mut u32) {
+///     if lifecycle::close(step) == Closed::First {
 ///         *closes += 1;
 ///     }
 /// }
@@ -44,18 +44,18 @@ fn closed(found: Snapshot) -> Closed {
 }
 
 /// The acceptor's first step: OnPrepare and the ADD. `true` when the fd is registered. (S2, D1)
-pub fn register<E: Effects + ?Sized>(fx: &E) -> bool {
-    if fx.on_prepare() == Ran::Panicked && guard("register.panic-closes", true) {
-        let _ = close_held(fx);
+pub fn register<E: Effects + ?Sized>(step: &E) -> bool {
+    if step.on_prepare() == Ran::Failed && guard("register.panic-closes", true) {
+        let _ = close_held(step);
     }
-    let found = fx.word().begin_register();
+    let found = step.word().begin_register();
     if guard("register.closed-before", found.any(USER)) {
-        let _ = fx.word().claim_detach();
+        let _ = step.word().claim_detach();
         return false;
     }
-    if !fx.register() {
-        let _ = fx.word().claim_detach();
-        let _ = close_held(fx);
+    if !step.register() {
+        let _ = step.word().claim_detach();
+        let _ = close_held(step);
         return false;
     }
     true
@@ -63,51 +63,51 @@ pub fn register<E: Effects + ?Sized>(fx: &E) -> bool {
 
 /// The acceptor's second step: OnConnect, the hand-over of OnDisconnect, and the first run of the
 /// section. A user close before it skips OnConnect; a peer's close does not. (H1, H2, H5, P2)
-pub fn connect<E: Effects + ?Sized>(fx: &E) {
-    let word = fx.word();
+pub fn connect<E: Effects + ?Sized>(step: &E) {
+    let word = step.word();
     if guard("connect.closed-before", word.look().any(USER)) {
         let found = word.end_connect();
-        return fx.run_task(found.without(CONNECTING));
+        return step.run_task(found.without(CONNECTING));
     }
-    if fx.on_connect() == Ran::Panicked && guard("connect.panic-closes", true) {
-        let _ = close_held(fx);
+    if step.on_connect() == Ran::Failed && guard("connect.panic-closes", true) {
+        let _ = close_held(step);
     }
     let found = word.end_connect().without(CONNECTING);
     if !guard("connect.hand-over", found.closing()) {
-        fx.run_task(found);
-    } else if !(guard("connect.leave-disconnect", true) && fx.leave_disconnect(Left::Connected)) {
-        disconnect_connected(fx, found);
+        step.run_task(found);
+    } else if !(guard("connect.leave-disconnect", true) && step.leave_disconnect(Left::Connected)) {
+        disconnect_connected(step, found);
     }
 }
 
 /// OnDisconnect, which OnConnect has left, and the first run of the section. (H1, P2)
-fn disconnect_connected<E: Effects + ?Sized>(fx: &E, mut found: Snapshot) {
-    if fx.on_disconnect() == Ran::Panicked && guard("connect.disconnect-panic-closes", true) {
-        found = close_held(fx);
+fn disconnect_connected<E: Effects + ?Sized>(step: &E, mut found: Snapshot) {
+    if step.on_disconnect() == Ran::Failed && guard("connect.disconnect-panic-closes", true) {
+        found = close_held(step);
     }
-    fx.run_task(found);
+    step.run_task(found);
 }
 
 /// Goes on where [`Effects::leave_disconnect`] has left off, with the bits that went along: OnDisconnect, and what
 /// follows it. Called by the home loop, on a thread that is not inside user code. (U2, U3)
-pub fn disconnect_left<E: Effects + ?Sized>(fx: &E, left: Left) {
+pub fn disconnect_left<E: Effects + ?Sized>(step: &E, left: Left) {
     match left {
-        Left::Connected => disconnect_connected(fx, fx.word().look()),
+        Left::Connected => disconnect_connected(step, step.word().look()),
         Left::Reading => {
-            disconnect(fx);
-            end_read(fx, false);
+            disconnect(step);
+            end_read(step, false);
         }
         Left::ReadingAsOwner => {
-            disconnect(fx);
-            end_read(fx, true);
+            disconnect(step);
+            end_read(step, true);
         }
     }
 }
 
 /// Calls OnDisconnect, under `READING`.
-fn disconnect<E: Effects + ?Sized>(fx: &E) {
-    if fx.on_disconnect() == Ran::Panicked && guard("disconnect.panic-closes", true) {
-        let _ = close_held(fx);
+fn disconnect<E: Effects + ?Sized>(step: &E) {
+    if step.on_disconnect() == Ran::Failed && guard("disconnect.panic-closes", true) {
+        let _ = close_held(step);
     }
 }
 
@@ -120,9 +120,9 @@ fn disconnect<E: Effects + ?Sized>(fx: &E) {
 /// use pollproof::protocol::lifecycle::{self, Reading};
 ///
 /// /// What a level-triggered poller does about a readable fd.
-/// fn event(fx: &impl Effects, hup: bool) {
-///     match lifecycle::readable(fx, hup) {
-///         Reading::Eof => interest::mask_after_eof(fx),
+/// fn event(step: &impl Effects, hup: bool) {
+///     match lifecycle::readable(step, hup) {
+///         Reading::Eof => interest::refresh(step),
 ///         Reading::Data | Reading::Nothing | Reading::Closed => {}
 ///     }
 /// }
@@ -150,31 +150,31 @@ pub enum Reading {
 /// before a hup would be lost; epoll reports again. If that may be for long, because the other reader is a
 /// deposed poller of the same epoll inside OnDisconnect, the fd is masked until it is through. (K6)
 #[inline(always)]
-pub fn readable<E: Effects + ?Sized>(fx: &E, hup: bool) -> Reading {
-    let found = fx.word().begin_read();
+pub fn readable<E: Effects + ?Sized>(step: &E, hup: bool) -> Reading {
+    let found = step.word().begin_read();
     if found.any(READING | CLOSING | NOREAD | FULL) {
-        fx.apart(|fx| not_at_once(fx, found, hup))
+        step.apart(|step| not_at_once(step, found, hup))
     } else {
-        read(fx, found, hup)
+        read(step, found, hup)
     }
 }
 
 /// The try to become the reader found more than a connection at rest or at work.
 #[cold]
 #[inline(never)]
-fn not_at_once<E: Effects + ?Sized>(fx: &E, mut found: Snapshot, hup: bool) -> Reading {
-    let word = fx.word();
+fn not_at_once<E: Effects + ?Sized>(step: &E, mut found: Snapshot, hup: bool) -> Reading {
+    let word = step.word();
     let mut owner = !found.any(TASK);
-    if guard("read.mask", found.any(READING) && fx.shares_epoll()) {
+    if guard("read.mask", found.any(READING) && step.shares_epoll()) {
         found = word.mask_read();
         owner |= !found.any(TASK);
         if found.any(READING) {
-            interest::update(fx);
+            interest::update(step);
         }
     }
     if guard("read.one-reader", found.any(READING)) {
         if guard("read.owner", owner) {
-            fx.run_task(found.with(TASK));
+            step.run_task(found.with(TASK));
         }
         return Reading::Nothing;
     }
@@ -182,113 +182,113 @@ fn not_at_once<E: Effects + ?Sized>(fx: &E, mut found: Snapshot, hup: bool) -> R
         if found.closed() {
             // The owner may be busy for long: until somebody does the DEL, epoll reports this again and again.
             if !guard("read.closed-detach", word.claim_detach().any(DET)) {
-                fx.deregister();
+                step.deregister();
             }
-            end_read(fx, owner);
+            end_read(step, owner);
             return Reading::Closed;
         }
         if hup {
-            return peer_gone(fx, owner);
+            return peer_gone(step, owner);
         }
-        end_read(fx, owner);
+        end_read(step, owner);
         return Reading::Eof;
     }
     // As much as may be is read ahead, and whoever said so may not have come to the mask yet. No mask keeps a hup out.
     let full = found.any(FULL) && !found.any(WAITR) && !hup;
     if guard("read.gate", found.any(NOREAD)) || guard("read.full", full) {
-        end_read(fx, owner);
+        end_read(step, owner);
         return Reading::Nothing;
     }
-    read(fx, if owner { found.without(TASK) } else { found.with(TASK) }, hup)
+    read(step, if owner { found.without(TASK) } else { found.with(TASK) }, hup)
 }
 
 /// One read, by who became the reader; `found` says whether it became the owner as well.
 #[inline(always)]
-fn read<E: Effects + ?Sized>(fx: &E, found: Snapshot, hup: bool) -> Reading {
+fn read<E: Effects + ?Sized>(step: &E, found: Snapshot, hup: bool) -> Reading {
     let owner = !found.any(TASK);
-    match fx.read(owner) {
+    match step.read(owner) {
         Input::Data if owner => {
-            let found = release_read(fx);
-            fx.run_read(found);
+            let found = release_read(step);
+            step.run_read(found);
             Reading::Data
         }
-        other => fx.apart(|fx| read_otherwise(fx, other, owner, hup)),
+        other => step.apart(|step| read_otherwise(step, other, owner, hup)),
     }
 }
 
 /// Something else came of the read than data for its reader to handle.
 #[cold]
 #[inline(never)]
-fn read_otherwise<E: Effects + ?Sized>(fx: &E, input: Input, owner: bool, hup: bool) -> Reading {
+fn read_otherwise<E: Effects + ?Sized>(step: &E, input: Input, owner: bool, hup: bool) -> Reading {
     match input {
         Input::Data => {
-            let full = fx.input_full();
-            let found = fx.word().announce(full);
+            let full = step.input_full();
+            let found = step.word().announce(full);
             let owner = guard("read.announce", !found.any(TASK));
             if full {
-                stop_reading(fx, found);
+                stop_reading(step, found);
             }
             if found.any(WAITR) {
-                fx.read_trigger().reach(fx.produced());
+                step.read_trigger().reach(step.produced());
             }
-            end_read(fx, owner);
+            end_read(step, owner);
             Reading::Data
         }
         Input::Empty => {
-            end_read(fx, owner);
+            end_read(step, owner);
             Reading::Nothing
         }
-        Input::Eof if !hup => peer_stopped(fx, owner),
-        Input::Eof | Input::Gone => peer_gone(fx, owner),
+        Input::Eof if !hup => peer_stopped(step, owner),
+        Input::Eof | Input::Gone => peer_gone(step, owner),
     }
 }
 
 /// As much was read ahead as is allowed: epoll is not asked for more, unless a reader waits for it. (N6)
-fn stop_reading<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
+fn stop_reading<E: Effects + ?Sized>(step: &E, found: Snapshot) {
     if guard("read.wanted", found.any(WAITR)) {
-        let _ = fx.word().unfill();
+        let _ = step.word().unfill();
     }
-    interest::update(fx);
+    interest::update(step);
 }
 
 /// Gives the reader lock back; returns what it found, without it.
 #[inline(always)]
-fn release_read<E: Effects + ?Sized>(fx: &E) -> Snapshot {
-    let found = fx.word().end_read();
+fn release_read<E: Effects + ?Sized>(step: &E) -> Snapshot {
+    let found = step.word().end_read();
     if guard("read.unmask", found.any(MASKED)) {
-        fx.apart(interest::update);
+        step.apart(interest::update);
     }
     found.without(READING | MASKED)
 }
 
-fn end_read<E: Effects + ?Sized>(fx: &E, owner: bool) {
-    let found = release_read(fx);
+fn end_read<E: Effects + ?Sized>(step: &E, owner: bool) {
+    let found = release_read(step);
     if owner {
-        fx.run_task(found);
+        step.run_task(found);
     } else {
-        leave(fx, found, READING);
+        leave(step, found, READING);
     }
 }
 
 /// The end of the stream was read. OnDisconnect is due at once, for the first closer, and may cancel an
 /// OnRequest that runs; the drain goes on, and writing still works. Under `READING`. (E1, H1, H4)
-fn peer_stopped<E: Effects + ?Sized>(fx: &E, owner: bool) -> Reading {
-    let found = fx.word().eof();
-    wake_for_close(fx, found, Wake::Eof);
+fn peer_stopped<E: Effects + ?Sized>(step: &E, owner: bool) -> Reading {
+    let found = step.word().eof();
+    wake_for_close(step, found, Wake::Eof);
     let due = disconnect_is_due(found, "eof.first-closer", "eof.connecting");
-    end_stream(fx, owner, due);
+    end_stream(step, owner, due);
     Reading::Eof
 }
 
 /// The peer is gone: DEL, OnDisconnect for the first closer. Under `READING`. (C1, D1, H1, H4)
-fn peer_gone<E: Effects + ?Sized>(fx: &E, owner: bool) -> Reading {
-    let found = fx.word().hup();
+fn peer_gone<E: Effects + ?Sized>(step: &E, owner: bool) -> Reading {
+    let found = step.word().hup();
     if !guard("hup.detach-once", found.any(DET)) {
-        fx.deregister();
+        step.deregister();
     }
-    wake_for_close(fx, found, Wake::Closed);
+    wake_for_close(step, found, Wake::Closed);
     let due = disconnect_is_due(found, "hup.first-closer", "hup.connecting");
-    end_stream(fx, owner, due);
+    end_stream(step, owner, due);
     Reading::Closed
 }
 
@@ -299,67 +299,67 @@ fn disconnect_is_due(found: Snapshot, first: &'static str, connecting: &'static 
 
 /// The end of the stream is reported: OnDisconnect if it is `due`, and the reader lock goes back. A handler that has read
 /// the end itself leaves both to the home loop. (H4, P2, U3)
-fn end_stream<E: Effects + ?Sized>(fx: &E, owner: bool, due: bool) {
+fn end_stream<E: Effects + ?Sized>(step: &E, owner: bool, due: bool) {
     if due {
         let left = if guard("disconnect.leave-task", owner) { Left::ReadingAsOwner } else { Left::Reading };
-        if guard("disconnect.leave", true) && fx.leave_disconnect(left) {
+        if guard("disconnect.leave", true) && step.leave_disconnect(left) {
             return;
         }
-        disconnect(fx);
+        disconnect(step);
     }
-    end_read(fx, owner);
+    end_read(step, owner);
 }
 
 /// A user close, from any thread, inside or outside callbacks. The drain stops at once; whoever owns the
 /// section ends the connection, and if nobody does the caller does. (C1, S4)
-pub fn close<E: Effects + ?Sized>(fx: &E) -> Closed {
-    let found = fx.word().close();
-    end_by_user(fx, found);
+pub fn close<E: Effects + ?Sized>(step: &E) -> Closed {
+    let found = step.word().close();
+    end_by_user(step, found);
     closed(found)
 }
 
-fn end_by_user<E: Effects + ?Sized>(fx: &E, found: Snapshot) {
-    wake_for_close(fx, found, Wake::Closed);
+fn end_by_user<E: Effects + ?Sized>(step: &E, found: Snapshot) {
+    wake_for_close(step, found, Wake::Closed);
     if guard("close.takes-task", !found.any(TASK)) {
-        fx.run_task(found.with(TASK | USER));
+        step.run_task(found.with(TASK | USER));
     }
 }
 
 /// A user close that wants the fd back. `true` when the caller gets it: nobody has committed the close or
 /// asked before. [`Effects::finish`] hands it over at the end. (D3)
-pub fn detach<E: Effects + ?Sized>(fx: &E) -> bool {
-    let found = fx.word().detach();
-    end_by_user(fx, found);
+pub fn detach<E: Effects + ?Sized>(step: &E) -> bool {
+    let found = step.word().detach();
+    end_by_user(step, found);
     !guard("detach.once", found.any(FINAL | BACK))
 }
 
 /// Asks for a graceful close: at once if the connection is idle, else when it has drained, answered and
 /// flushed. Any thread, any number of times. (G1, G2)
-pub fn shutdown<E: Effects + ?Sized>(fx: &E) {
-    let found = fx.word().shutdown();
+pub fn shutdown<E: Effects + ?Sized>(step: &E) {
+    let found = step.word().shutdown();
     if !found.any(TASK) {
-        fx.run_task(found.with(TASK | SHUTDOWN));
+        step.run_task(found.with(TASK | SHUTDOWN));
     }
 }
 
 /// A handler was put into its slot. The owner installs it before its next call; if nobody owns the
 /// section the caller runs it, for bytes that are there already, or for a close that nobody was there
 /// to see. (R1, R2, C6)
-pub fn handler_set<E: Effects + ?Sized>(fx: &E) {
-    let found = fx.word().announce_handler();
+pub fn handler_set<E: Effects + ?Sized>(step: &E) {
+    let found = step.word().announce_handler();
     if guard("slot.announce", !found.any(TASK)) {
-        fx.run_task(found.with(TASK | HANDLER | FRESH | PENDING));
+        step.run_task(found.with(TASK | HANDLER | FRESH | PENDING));
     }
 }
 
 /// Tries to own the serial section, to read outside a handler. `false`: somebody else reads or handles.
 /// Whoever gets `true` calls [`release`] when it is through. (S3)
 #[must_use]
-pub fn acquire<E: Effects + ?Sized>(fx: &E) -> bool {
-    !fx.word().take().any(TASK)
+pub fn acquire<E: Effects + ?Sized>(step: &E) -> bool {
+    !step.word().take().any(TASK)
 }
 
 /// Gives the section back after [`acquire`]: with a drain, and an end if the connection is closing.
-pub fn release<E: Effects + ?Sized>(fx: &E) {
-    fx.run_task(fx.word().look());
+pub fn release<E: Effects + ?Sized>(step: &E) {
+    step.run_task(step.word().look());
 }

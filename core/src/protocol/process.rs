@@ -86,67 +86,67 @@ enum Turn {
 /// Runs the serial section: drain, end, release and look again. `at` is a value of the word that the
 /// owner found after it took `TASK`. (S1, N1, N2, C4)
 #[inline(always)]
-pub fn run<E: Effects + ?Sized>(fx: &E, at: Snapshot) {
+pub fn run<E: Effects + ?Sized>(step: &E, at: Snapshot) {
     if at.any(PENDING | FRESH | CLOSING | SHUTDOWN | FULL) {
-        return fx.apart(move |fx| run_on(fx, Some(at)));
+        return step.apart(move |step| run_on(step, Some(at)));
     }
-    match call_if_due(fx, Next::first(at), false, false) {
+    match call_if_due(step, Next::first(at), false, false) {
         Turn::Through => {
-            let found = fx.word().release();
+            let found = step.word().release();
             if found.any(PENDING | CLOSING | SHUTDOWN) {
-                fx.apart(move |fx| run_on(fx, retake(fx, Rest::Idle, found)));
+                step.apart(move |step| run_on(step, retake(step, Rest::Idle, found)));
             }
         }
-        Turn::Ended(drained) => fx.apart(move |fx| run_on(fx, leave_section(fx, drained))),
-        Turn::Again(next) => fx.apart(move |fx| run_on(fx, leave_section(fx, drain_on(fx, next)))),
+        Turn::Ended(drained) => step.apart(move |step| run_on(step, leave_section(step, drained))),
+        Turn::Again(next) => step.apart(move |step| run_on(step, leave_section(step, drain_on(step, next)))),
     }
 }
 
 /// Goes on as long as the section is not left: `next` is the value for the next turn.
 #[cold]
 #[inline(never)]
-fn run_on<E: Effects + ?Sized>(fx: &E, mut next: Option<Snapshot>) {
+fn run_on<E: Effects + ?Sized>(step: &E, mut next: Option<Snapshot>) {
     while let Some(at) = next {
-        next = leave_section(fx, drain_on(fx, Next::first(at)));
+        next = leave_section(step, drain_on(step, Next::first(at)));
     }
 }
 
 /// What follows a drain: the end, or a release. `Some` if the section goes on.
 #[cold]
 #[inline(never)]
-fn leave_section<E: Effects + ?Sized>(fx: &E, drained: Drained) -> Option<Snapshot> {
+fn leave_section<E: Effects + ?Sized>(step: &E, drained: Drained) -> Option<Snapshot> {
     let rest = match drained {
         Drained::PassedOn => return None,
         Drained::Choked => Rest::Choked,
-        Drained::Dry(dry) if dry.closing() => match settle(fx, dry) {
+        Drained::Dry(dry) if dry.closing() => match settle(step, dry) {
             Settled::Finalized | Settled::Left => return None,
             Settled::Rest(rest) => rest,
         },
-        Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(fx, dry) {
+        Drained::Dry(dry) if dry.any(SHUTDOWN) => match close_if_idle(step, dry) {
             Ok(found) => return Some(found),
             Err(rest) => rest,
         },
         Drained::Dry(_) => Rest::Idle,
     };
-    let found = fx.word().release();
-    retake(fx, rest, found)
+    let found = step.word().release();
+    retake(step, rest, found)
 }
 
 /// The section was released, and `found` is what that found: takes it again if somebody would be missed. (N2)
-fn retake<E: Effects + ?Sized>(fx: &E, rest: Rest, found: Snapshot) -> Option<Snapshot> {
-    if !rest.is_over(found) || fx.word().take().any(TASK) {
+fn retake<E: Effects + ?Sized>(step: &E, rest: Rest, found: Snapshot) -> Option<Snapshot> {
+    if !rest.is_over(found) || step.word().take().any(TASK) {
         return None;
     }
-    Some(look_again(fx))
+    Some(look_again(step))
 }
 
 /// The owner is about to look: whatever arrives from here on sets its bit anew. (N1, R1)
 #[cold]
-fn look_again<E: Effects + ?Sized>(fx: &E) -> Snapshot {
-    let found = fx.word().begin_drain();
+fn look_again<E: Effects + ?Sized>(step: &E) -> Snapshot {
+    let found = step.word().begin_drain();
     // The last call may have installed it.
-    if guard("process.install-handler", found.any(FRESH)) && fx.install_handler() {
-        fx.progress(Progress::forget);
+    if guard("process.install-handler", found.any(FRESH)) && step.install_handler() {
+        step.progress(Progress::forget);
     }
     found.without(PENDING | FRESH)
 }
@@ -170,23 +170,23 @@ impl Next {
 /// Calls OnRequest while it is due. (S4)
 #[cold]
 #[inline(never)]
-fn drain_on<E: Effects + ?Sized>(fx: &E, mut next: Next) -> Drained {
+fn drain_on<E: Effects + ?Sized>(step: &E, mut next: Next) -> Drained {
     loop {
         if next.at.any(PENDING | FRESH) {
-            next.at = look_again(fx);
+            next.at = look_again(step);
         }
         if next.at.stopped() {
             return Drained::Dry(next.at);
         }
-        if guard("process.leave-section", next.at.any(HANDLER)) && fx.leave_section() {
+        if guard("process.leave-section", next.at.any(HANDLER)) && step.leave_section() {
             return Drained::PassedOn;
         }
-        if next.at.any(FULL) && !fx.input_full() {
-            next.at = interest::read_on(fx, next.at);
+        if next.at.any(FULL) && !step.input_full() {
+            next.at = interest::read_on(step, next.at);
         }
         let (stopped_reading, last) = (next.at.any(FULL), next.at.closing());
         let at = next.at;
-        next = match call_if_due(fx, next, stopped_reading, last) {
+        next = match call_if_due(step, next, stopped_reading, last) {
             Turn::Through => return Drained::Dry(at),
             Turn::Ended(drained) => return drained,
             Turn::Again(next) => next,
@@ -196,78 +196,78 @@ fn drain_on<E: Effects + ?Sized>(fx: &E, mut next: Next) -> Drained {
 
 /// Calls OnRequest if it is due. `stopped_reading` and `last` are what the value says of `FULL` and of closing.
 #[inline(always)]
-fn call_if_due<E: Effects + ?Sized>(fx: &E, next: Next, stopped_reading: bool, last: bool) -> Turn {
+fn call_if_due<E: Effects + ?Sized>(step: &E, next: Next, stopped_reading: bool, last: bool) -> Turn {
     let Next { at, called, unpaced } = next;
-    let end = last && guard("process.tell-end", fx.keeps_open());
-    let due = |unread: &Unread| fx.progress(|own| own.due(*unread, last) || end && own.is_untold());
-    let Some(before) = fx.unread().filter(due) else {
-        return Turn::Ended(Drained::Dry(fx.apart(move |fx| not_due(fx, at))));
+    let end = last && guard("process.tell-end", step.keeps_open());
+    let due = |unread: &Unread| step.progress(|own| own.due(*unread, last) || end && own.is_untold());
+    let Some(before) = step.unread().filter(due) else {
+        return Turn::Ended(Drained::Dry(step.apart(move |step| not_due(step, at))));
     };
-    if !unpaced && fx.output_high() && !at.closed() {
-        return match fx.apart(move |fx| choke(fx, at)) {
+    if !unpaced && step.output_high() && !at.closed() {
+        return match step.apart(move |step| choke(step, at)) {
             Ok(drained) => Turn::Ended(drained),
             Err((at, unpaced)) => Turn::Again(Next { at, called, unpaced }),
         };
     }
-    if called && fx.pass_on(at) {
+    if called && step.pass_on(at) {
         return Turn::Ended(Drained::PassedOn);
     }
-    let ran = fx.on_request(last);
-    if ran == Ran::Panicked {
-        return Turn::Ended(Drained::Dry(fx.apart(close_held)));
+    let ran = step.on_request(last);
+    if ran == Ran::Failed {
+        return Turn::Ended(Drained::Dry(step.apart(close_held)));
     }
-    let after = fx.unread().unwrap_or(before);
-    let more = fx.progress(|own| own.called(before, after, last));
+    let after = step.unread().unwrap_or(before);
+    let more = step.progress(|own| own.called(before, after, last));
     if more || last {
         // Somebody may have closed meanwhile, and a user close stops the drain at once.
-        return Turn::Again(Next { at: fx.apart(look_again), called: true, unpaced: false });
+        return Turn::Again(Next { at: step.apart(look_again), called: true, unpaced: false });
     }
-    let dry = rest_reading(fx, at, stopped_reading, || false);
+    let dry = rest_reading(step, at, stopped_reading, || false);
     if stopped_reading { Turn::Ended(Drained::Dry(dry)) } else { Turn::Through }
 }
 
 /// OnRequest is not due.
 #[cold]
 #[inline(never)]
-fn not_due<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Snapshot {
-    fx.keep_unread();
-    rest_reading(fx, at, at.any(FULL), || fx.unread().is_none())
+fn not_due<E: Effects + ?Sized>(step: &E, at: Snapshot) -> Snapshot {
+    step.keep_unread();
+    rest_reading(step, at, at.any(FULL), || step.unread().is_none())
 }
 
 /// OnRequest is due, and so much output is on its way that it is to wait. `Err`: it is not any more, or nobody would
 /// say so; then `true`, and the handler is called, and hears that the output is closed. (O5, O6)
 #[cold]
 #[inline(never)]
-fn choke<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Result<Drained, (Snapshot, bool)> {
-    fx.keep_unread();
+fn choke<E: Effects + ?Sized>(step: &E, at: Snapshot) -> Result<Drained, (Snapshot, bool)> {
+    step.keep_unread();
     // A consumer that parks after this finds it, and so does the one that a flush under way is about to wake or to be;
     // what was sent before is counted by now. Not to wait for that flush would be to spin until it goes on. (A2)
-    let found = fx.word().choke();
-    let other = fx.await_other();
+    let found = step.word().choke();
+    let other = step.await_other();
     let waits = other.unwrap_or_else(|| guard("process.choked", found.sending()));
-    if waits && guard("process.still-high", fx.output_high()) {
-        let _ = rest_reading(fx, at, at.any(FULL), || true);
+    if waits && guard("process.still-high", step.output_high()) {
+        let _ = rest_reading(step, at, at.any(FULL), || true);
         return Ok(Drained::Choked);
     }
     // Nobody may be there to clear it.
-    Err((fx.word().unchoke().without(HIGH), other == Some(false)))
+    Err((step.word().unchoke().without(HIGH), other == Some(false)))
 }
 
 /// The owner is about to leave bytes unread, or none. Reading goes on for a handler that wants more than
 /// is read ahead; where nobody will consume, it stops at the limit. `stopped`: it had, by `at`. (N6)
 #[inline(always)]
 fn rest_reading<E: Effects + ?Sized>(
-    fx: &E,
+    step: &E,
     at: Snapshot,
     stopped: bool,
     nobody_consumes: impl FnOnce() -> bool,
 ) -> Snapshot {
-    let full = guard("process.fill", fx.input_full()) && nobody_consumes();
+    let full = guard("process.fill", step.input_full()) && nobody_consumes();
     if stopped && guard("process.read-on", !full) {
-        fx.apart(|fx| interest::read_on(fx, at))
+        step.apart(|step| interest::read_on(step, at))
     } else if full && !stopped {
-        let _ = fx.word().fill();
-        fx.apart(interest::update);
+        let _ = step.word().fill();
+        step.apart(interest::update);
         at.with(FULL)
     } else {
         at
@@ -276,9 +276,9 @@ fn rest_reading<E: Effects + ?Sized>(
 
 /// The owner closes the connection itself. (P1)
 #[cold]
-pub(super) fn close_held<E: Effects + ?Sized>(fx: &E) -> Snapshot {
-    let found = fx.word().close_held();
-    wake_for_close(fx, found, Wake::Closed);
+pub(super) fn close_held<E: Effects + ?Sized>(step: &E) -> Snapshot {
+    let found = step.word().close_held();
+    wake_for_close(step, found, Wake::Closed);
     found.with(USER)
 }
 
@@ -286,12 +286,12 @@ pub(super) fn close_held<E: Effects + ?Sized>(fx: &E) -> Snapshot {
 /// to drain: the peer's close is reported under the reader lock, after everything that was read, and no
 /// read begins after it. Whoever released a hold before the claim of the DEL is ordered before the close
 /// callbacks, closers included. (C4, C7, D1, E3, L1, N3)
-fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
-    let word = fx.word();
+fn settle<E: Effects + ?Sized>(step: &E, mut at: Snapshot) -> Settled {
+    let word = step.word();
     if at.unattended() {
         return Settled::Rest(Rest::Held);
     }
-    if !at.closed() && !at.any(NOWRITE) && guard("settle.kept", fx.keeps_open()) {
+    if !at.closed() && !at.any(NOWRITE) && guard("settle.kept", step.keeps_open()) {
         return Settled::Rest(Rest::Kept);
     }
     if guard("settle.gate-output", !at.closed()) {
@@ -303,24 +303,24 @@ fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
     }
     at = word.claim_detach();
     if !guard("settle.detach-once", at.any(DET)) {
-        fx.deregister();
+        step.deregister();
     }
     if at.held() {
         return Settled::Rest(Rest::Held);
     }
-    if guard("settle.leave-section", true) && fx.leave_section() {
+    if guard("settle.leave-section", true) && step.leave_section() {
         return Settled::Left;
     }
     let found = word.commit();
     if !guard("process.task-held-through-close", true) {
         let _ = word.release();
     }
-    fx.run_close_callbacks();
+    step.run_close_callbacks();
     if guard("settle.relieve-others", found.any(AWAITED)) {
         // Who comes to wait after the commit finds it closed.
-        fx.relieve_others();
+        step.relieve_others();
     }
-    fx.finish(found.any(BACK));
+    step.finish(found.any(BACK));
     Settled::Finalized
 }
 
@@ -328,18 +328,18 @@ fn settle<E: Effects + ?Sized>(fx: &E, mut at: Snapshot) -> Settled {
 ///
 /// Who meets the gate has an event, reads nothing, and is told of it again. So the gate is not closed while it is known
 /// that it must be opened again: an owner and two pollers could go on with that for ever. (G1, G2, G3)
-fn close_if_idle<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Result<Snapshot, Rest> {
-    let word = fx.word();
-    if guard("idle.kept", fx.keeps_open()) || guard("idle.half-packet-before", !fx.input_empty()) {
+fn close_if_idle<E: Effects + ?Sized>(step: &E, at: Snapshot) -> Result<Snapshot, Rest> {
+    let word = step.word();
+    if guard("idle.kept", step.keeps_open()) || guard("idle.half-packet-before", !step.input_empty()) {
         return Err(Rest::Unfinished);
     }
     if guard("idle.busy-before", at.busy()) {
         return Err(Rest::Busy);
     }
     let found = word.gate_input();
-    let whole = !guard("idle.half-packet", !fx.input_empty());
+    let whole = !guard("idle.half-packet", !step.input_empty());
     if !found.closing() && !found.busy() && whole {
-        return Ok(close_held(fx));
+        return Ok(close_held(step));
     }
     let found = if guard("idle.ungate", true) { word.ungate_input() } else { word.look() };
     if found.closing() || found.any(PENDING) {
@@ -354,24 +354,24 @@ fn close_if_idle<E: Effects + ?Sized>(fx: &E, at: Snapshot) -> Result<Snapshot, 
 /// A hold is over: the last one out takes the section of a connection that is to end. `found` is what
 /// the release of `bit` found. (H3)
 #[inline(always)]
-pub(super) fn leave<E: Effects + ?Sized>(fx: &E, found: Snapshot, bit: u32) {
+pub(super) fn leave<E: Effects + ?Sized>(step: &E, found: Snapshot, bit: u32) {
     if !found.any(TASK) {
-        fx.apart(|fx| leave_unowned(fx, found.without(bit)));
+        step.apart(|step| leave_unowned(step, found.without(bit)));
     }
 }
 
 /// The last one out takes the section, if that is due; `now` is the value that the release left behind.
 #[cold]
-fn leave_unowned<E: Effects + ?Sized>(fx: &E, now: Snapshot) {
+fn leave_unowned<E: Effects + ?Sized>(step: &E, now: Snapshot) {
     let end = if now.closing() {
         guard("leave.last-one-out", !now.at_rest())
     } else {
         guard("leave.shutdown", now.any(SHUTDOWN) && !now.busy())
     };
     if end {
-        let found = fx.word().take();
+        let found = step.word().take();
         if !found.any(TASK) {
-            fx.run_task(found.with(TASK));
+            step.run_task(found.with(TASK));
         }
     }
 }

@@ -205,14 +205,14 @@ impl Trigger {
 
 /// Blocks the section's owner until `target` bytes were read since birth, or the connection closes, or
 /// `sleep` gives up. Called under `TASK`, never on the thread that would read. (T1, T4)
-pub fn wait_readable<E: Effects + ?Sized>(fx: &E, target: u64, sleep: impl FnOnce(&Trigger, Ticket) -> Wake) -> Wake {
-    let trigger = fx.read_trigger();
+pub fn wait_readable<E: Effects + ?Sized>(step: &E, target: u64, sleep: impl FnOnce(&Trigger, Ticket) -> Wake) -> Wake {
+    let trigger = step.read_trigger();
     let ticket = trigger.begin(target);
-    let found = fx.word().begin_wait(WAITR);
+    let found = step.word().begin_wait(WAITR);
     if guard("trigger.wants-more", found.any(FULL)) {
-        let _ = interest::read_on(fx, found);
+        let _ = interest::read_on(step, found);
     }
-    let wake = if guard("trigger.recheck", fx.produced() >= target) {
+    let wake = if guard("trigger.recheck", step.produced() >= target) {
         trigger.cancel(ticket);
         Wake::Ready
     } else if guard("trigger.recheck", found.closed()) {
@@ -224,7 +224,7 @@ pub fn wait_readable<E: Effects + ?Sized>(fx: &E, target: u64, sleep: impl FnOnc
     } else {
         sleep(trigger, ticket)
     };
-    let _ = fx.word().end_wait(WAITR);
+    let _ = step.word().end_wait(WAITR);
     wake
 }
 
@@ -236,17 +236,17 @@ pub fn wait_readable<E: Effects + ?Sized>(fx: &E, target: u64, sleep: impl FnOnc
 ///
 /// [`Refused::ConcurrentAccess`] when another flusher waits.
 pub fn wait_sent<E: Effects + ?Sized>(
-    fx: &E,
+    step: &E,
     target: u64,
     sleep: impl FnOnce(&Trigger, Ticket) -> Wake,
 ) -> Result<Wake, Refused> {
-    if guard("trigger.one-flusher", fx.word().begin_sync().any(SYNC)) {
+    if guard("trigger.one-flusher", step.word().begin_sync().any(SYNC)) {
         return Err(Refused::ConcurrentAccess);
     }
-    let trigger = fx.write_trigger();
+    let trigger = step.write_trigger();
     let ticket = trigger.begin(target);
-    let found = fx.word().begin_wait(WAITW);
-    let wake = if guard("trigger.recheck", fx.sent() >= target) {
+    let found = step.word().begin_wait(WAITW);
+    let wake = if guard("trigger.recheck", step.sent() >= target) {
         trigger.cancel(ticket);
         Wake::Ready
     } else if guard("trigger.recheck", found.closed() || !found.any(OUT | OUTPEND)) {
@@ -255,6 +255,6 @@ pub fn wait_sent<E: Effects + ?Sized>(
     } else {
         sleep(trigger, ticket)
     };
-    let _ = fx.word().end_wait(WAITW | SYNC);
+    let _ = step.word().end_wait(WAITW | SYNC);
     Ok(wake)
 }

@@ -78,7 +78,7 @@ fn polls<H: Host>(host: &Arc<H>, lead: &Lead, desk: &mut Desk<H>) {
             }
         }
         let Some(asked) = round else { return };
-        if !serve(host, lead, &desk.local, asked, came & INCOMING != 0, &mut pauses) || lead.is_over() {
+        if !other_than_events(host, lead, &desk.local, asked, came & INCOMING != 0, &mut pauses) || lead.is_over() {
             return;
         }
         came = asked;
@@ -158,7 +158,7 @@ fn note(asked: &mut Asked, token: u64) {
 /// still leads, and the loop goes on.
 #[cold]
 #[inline(never)]
-fn serve<H: Host>(
+fn other_than_events<H: Host>(
     host: &Arc<H>,
     lead: &Lead,
     local: &H::Local,
@@ -175,7 +175,7 @@ fn serve<H: Host>(
         }
         *pauses = poller.accepting_pauses();
     }
-    if poller.queued() && !serve_queue(poller, lead, local) {
+    if poller.queued() && !fulfil_queue(poller, lead, local) {
         return false;
     }
     if poller.sweeps() {
@@ -220,7 +220,7 @@ fn prepare<H: Host>(
 
 /// Does what was left to this loop, as much as there is room for; what that leaves waits for the next round. Whether the
 /// thread still leads. (F2, K2, U2)
-fn serve_queue<H: Host>(poller: &Poller<H>, lead: &Lead, local: &H::Local) -> bool {
+fn fulfil_queue<H: Host>(poller: &Poller<H>, lead: &Lead, local: &H::Local) -> bool {
     for _ in 0..QUEUE_BATCH {
         let Some(duty) = poller.next_queued() else { break };
         lead.work();

@@ -52,7 +52,7 @@ impl Threads {
 
     /// Starts the first leader of loop `home`.
     pub(crate) fn start<H: Host>(&self, host: &Arc<H>, home: usize) -> std::io::Result<()> {
-        self.crew.start(home, |lead| begin(host, format!("poller {home}"), move |host| serve(host, Some(lead))))
+        self.crew.start(home, |lead| begin(host, format!("poller {home}"), move |host| lead_in_turn(host, Some(lead))))
     }
 
     /// The lead of loop `home`, whose first leader the caller will be: by [`lead`](Self::lead), which must follow.
@@ -66,7 +66,7 @@ impl Threads {
     /// Leads a loop that the caller was enlisted for, and others when it is needed, until it is not. (K2)
     pub(crate) fn lead<H: Host>(&self, host: &Arc<H>, first: Arc<Lead>) {
         let leaving = on_post(host.clone());
-        serve(&leaving.0, Some(first));
+        lead_in_turn(&leaving.0, Some(first));
     }
 
     /// Starts the watchdog, if takeovers are wanted.
@@ -116,7 +116,7 @@ impl Threads {
     pub(crate) fn succeed<H: Host>(&self, host: &Arc<H>, lead: &Arc<Lead>) -> Succession {
         let mut failed = None;
         let outcome = self.crew.succeed(lead, || {
-            let started = begin(host, "spare poller".to_owned(), |host| serve(host, None));
+            let started = begin(host, "spare poller".to_owned(), |host| lead_in_turn(host, None));
             failed = started.err();
             failed.is_none()
         });
@@ -177,7 +177,7 @@ fn begin<H: Host>(host: &Arc<H>, name: String, body: impl FnOnce(&Arc<H>) + Send
 }
 
 /// A thread that leads, and waits to lead again: until every loop is over, or it is not needed. (K2)
-fn serve<H: Host>(host: &Arc<H>, first: Option<Arc<Lead>>) {
+fn lead_in_turn<H: Host>(host: &Arc<H>, first: Option<Arc<Lead>>) {
     let mut desk = None;
     let mut newcomer = first.is_none();
     let mut next = first;

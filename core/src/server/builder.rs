@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::connection::io::Io;
-use crate::connection::limits::flow_settings;
+use crate::connection::limits::limit_settings;
 use crate::connection::service::Factory;
 use crate::connection::settings::{Settings, common_settings};
 use crate::error::{Result, impossible};
@@ -57,7 +57,7 @@ impl Builder {
 
 impl<H> Builder<H> {
     common_settings!("pollproof::Server::builder");
-    flow_settings!("pollproof::Server::builder");
+    limit_settings!("pollproof::Server::builder");
 
     /// How many connections the kernel keeps for the server until they are accepted; a client that finds the
     /// queue full is kept waiting. 4096 by default; the kernel has a limit of its own

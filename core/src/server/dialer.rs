@@ -13,10 +13,10 @@ use std::time::Duration;
 use crate::addr::Addr;
 use crate::connection::Connection;
 use crate::connection::door;
-use crate::connection::limits::flow_settings;
+use crate::connection::limits::limit_settings;
 use crate::connection::service::{Factory, Service, Unserved};
 use crate::connection::settings::{Settings, common_settings};
-use crate::connection::step::{Fx, State};
+use crate::connection::step::{State, Step};
 use crate::connection::trace;
 use crate::connection::whereabouts;
 use crate::error::{Error, Result};
@@ -153,9 +153,9 @@ impl Dialer {
         };
         let _step = whereabouts::take_step();
         let state = State::new();
-        let fx = Fx::new(&conn, &state);
-        let registered = lifecycle::register(&fx);
-        lifecycle::connect(&fx);
+        let step = Step::new(&conn, &state);
+        let registered = lifecycle::register(&step);
+        lifecycle::connect(&step);
         trace::connect(conn.id());
         if registered { Ok(conn) } else { Err(Error::Closed { call: "dial", connection: conn.id() }) }
     }
@@ -230,7 +230,7 @@ pub struct DialerBuilder {
 
 impl DialerBuilder {
     common_settings!("pollproof::Dialer::builder");
-    flow_settings!("pollproof::Dialer::builder");
+    limit_settings!("pollproof::Dialer::builder");
 
     /// Starts the polling threads.
     ///

@@ -20,7 +20,7 @@ use crate::addr::Addr;
 use crate::connection::Connection;
 use crate::connection::service::{Factory, Service, Unserved};
 use crate::connection::settings::Settings;
-use crate::connection::step::{Fx, State};
+use crate::connection::step::{State, Step};
 use crate::handler::Handler;
 use crate::protocol::lifecycle;
 use crate::sync::Arc;
@@ -45,8 +45,8 @@ fn join(server: &Server, service: Box<dyn Service>) -> (Connection, TcpStream) {
     let (ours, _) = listener.accept().expect("a connection");
     ours.set_nonblocking(true).expect("non-blocking");
     let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).ok().expect("no shutdown");
-    assert!(lifecycle::register(&Fx::new(&conn, &State::new())));
-    lifecycle::connect(&Fx::new(&conn, &State::new()));
+    assert!(lifecycle::register(&Step::new(&conn, &State::new())));
+    lifecycle::connect(&Step::new(&conn, &State::new()));
     (conn, peer)
 }
 

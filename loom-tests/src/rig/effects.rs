@@ -115,7 +115,7 @@ impl Effects for World {
         drop(kernel);
         // Output that OnPrepare left parked could not say so before the fd was there.
         if self.inner.user.flushes_early && self.inner.word.look().any(ARMED) {
-            interest::mask_after_eof(self);
+            interest::refresh(self);
         }
         true
     }

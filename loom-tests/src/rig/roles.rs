@@ -174,7 +174,7 @@ impl World {
         match lifecycle::readable(self, event.hup) {
             Reading::Data => true,
             Reading::Eof => {
-                interest::mask_after_eof(self);
+                interest::refresh(self);
                 false
             }
             Reading::Nothing | Reading::Closed => false,

@@ -18,7 +18,7 @@ pub fn quiet(_: &World) -> Ran {
 /// A callback that panics.
 pub fn panics(_: &World) -> Ran {
     recording::note("it panics");
-    Ran::Panicked
+    Ran::Failed
 }
 
 /// A callback that closes its connection.

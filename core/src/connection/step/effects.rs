@@ -10,7 +10,7 @@ use crate::connection::Detached;
 use crate::connection::door;
 use crate::connection::duty::Duty;
 use crate::connection::step::sending::{Out, Writing};
-use crate::connection::step::{Fx, How, State};
+use crate::connection::step::{How, State, Step};
 use crate::connection::task::Task;
 use crate::connection::trace;
 use crate::connection::whereabouts;
@@ -23,7 +23,7 @@ use crate::protocol::word::{ARMED, CLOSING, FRESH, PENDING, Snapshot};
 use crate::protocol::{interest, output};
 use crate::sys::{Interest, Sys};
 
-impl<O: Out> Effects for Fx<'_, O> {
+impl<O: Out> Effects for Step<'_, O> {
     #[inline]
     fn word(&self) -> &Word {
         &self.conn.word
@@ -46,7 +46,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         if !at.any(PENDING | FRESH | CLOSING) && !self.conn.server.has_runner {
             process::run(self, at);
         } else {
-            self.apart(|fx| fx.run_task(at));
+            self.apart(|step| step.run_task(at));
         }
     }
 
@@ -65,14 +65,14 @@ impl<O: Out> Effects for Fx<'_, O> {
         }
         // Output that OnPrepare left parked could not say so before the fd was there.
         if self.conn.word.look().any(ARMED) {
-            interest::mask_after_eof(self);
+            interest::refresh(self);
         }
         true
     }
 
     fn on_connect(&self) -> Ran {
         // Safety: TASK, and CONNECTING is set.
-        self.serve("on_connect", false, |io| unsafe { door::on_connect(self.handle, io) })
+        self.call_handler("on_connect", false, |io| unsafe { door::on_connect(self.handle, io) })
     }
 
     #[inline]
@@ -96,7 +96,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         trace::request(self.conn.place.id, || unsafe { self.conn.input.unread() });
         self.conn.server.counters.request(self.conn.place.home());
         // Safety: OnRequest is called under TASK (S1), and a replacement waits in its slot until it is over (R1).
-        self.serve("on_request", last, |io| unsafe { door::on_request(self.handle, io) })
+        self.call_handler("on_request", last, |io| unsafe { door::on_request(self.handle, io) })
     }
 
     #[cold]
@@ -114,7 +114,7 @@ impl<O: Out> Effects for Fx<'_, O> {
 
     #[inline]
     fn input_full(&self) -> bool {
-        self.conn.input.about() >= self.conn.server.flow.read_ahead
+        self.conn.input.about() >= self.conn.server.limits.read_ahead
     }
 
     #[inline]
@@ -123,7 +123,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         unsafe {
             self.conn.paced_by.with(|other| match other {
                 None => {
-                    !self.conn.output.is_settled() && self.conn.output.backlog() >= self.conn.server.flow.high_water
+                    !self.conn.output.is_settled() && self.conn.output.backlog() >= self.conn.server.limits.high_water
                 }
                 Some(other) => other.is_high(),
             })
@@ -131,7 +131,7 @@ impl<O: Out> Effects for Fx<'_, O> {
     }
 
     fn output_low(&self) -> bool {
-        self.conn.output.backlog() <= self.conn.server.flow.low_water
+        self.conn.output.backlog() <= self.conn.server.limits.low_water
     }
 
     fn await_other(&self) -> Option<bool> {
@@ -152,8 +152,8 @@ impl<O: Out> Effects for Fx<'_, O> {
     }
 
     fn relieve_others(&self) {
-        for other in self.handle.conn().rare.take_awaiting() {
-            output::relieve(&Fx::new(&other, &State::new()));
+        for other in self.handle.conn().cold.take_awaiting() {
+            output::relieve(&Step::new(&other, &State::new()));
         }
     }
 
@@ -166,7 +166,7 @@ impl<O: Out> Effects for Fx<'_, O> {
 
     fn pass_on(&self, _at: Snapshot) -> bool {
         self.state.calls.set(self.state.calls.get() + 1);
-        if self.state.calls.get() < self.conn.server.flow.budget {
+        if self.state.calls.get() < self.conn.server.limits.budget {
             return false;
         }
         self.state.calls.set(0);
@@ -220,7 +220,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         let lost = unsent;
         let unsent = if hand_back { lost.to_vec() } else { Vec::new() };
         door::discard_each(self.handle, "drop of lent bytes", lost.into_runs());
-        match (conn.rare.end(), fd) {
+        match (conn.cold.end(), fd) {
             (Some(callback), Some(fd)) if hand_back => {
                 door::hand_back(self.handle, callback, Detached { fd, unread, unsent });
             }
@@ -246,7 +246,7 @@ impl<O: Out> Effects for Fx<'_, O> {
         let inbox = &self.conn.input;
         // Safety: READING is a hold, and was taken of a connection that did not end.
         let count = match unsafe { self.held_fd(|fd| self.conn.server.sys.read(fd, block.spare())) } {
-            Ok(0) if self.conn.server.flow.close_on_eof => return Input::Gone,
+            Ok(0) if self.conn.server.limits.close_on_eof => return Input::Gone,
             Ok(0) => return Input::Eof,
             Ok(count) => count,
             Err(Errno::EAGAIN) => return Input::Empty,

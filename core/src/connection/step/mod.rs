@@ -1,6 +1,6 @@
 //! One party's view of one connection, for the length of one step.
 //!
-//! An [`Fx`] is what the protocol's steps are given. The poller's has the thread's own block in it; other threads'
+//! A [`Step`] is what the protocol's steps are given. The poller's has the thread's own block in it; other threads'
 //! have none, and none of them reads. Here is what every effect needs: the fd, guarded user code, the handler's
 //! call. Not here: the effects (`effects`).
 //!
@@ -119,7 +119,7 @@ impl State {
 ///
 /// What changes is behind a reference, so that the compiler knows of all the rest that it does not.
 #[derive(Clone, Copy)]
-pub(crate) struct Fx<'a, O = ()> {
+pub(crate) struct Step<'a, O = ()> {
     /// The handle, for callbacks.
     pub(crate) handle: &'a Connection,
     pub(crate) conn: &'a Conn,
@@ -130,7 +130,7 @@ pub(crate) struct Fx<'a, O = ()> {
     pub(crate) out: O,
 }
 
-impl<'a> Fx<'a> {
+impl<'a> Step<'a> {
     /// On the polling thread that `local` belongs to.
     #[inline(always)]
     pub(crate) fn polling(handle: &'a Connection, local: &'a Local, state: &'a State) -> Self {
@@ -193,12 +193,12 @@ impl<'a> Fx<'a> {
     }
 }
 
-impl<'a, O> Fx<'a, O> {
+impl<'a, O> Step<'a, O> {
     /// The same party, to flush `out`.
     #[inline(always)]
-    pub(crate) fn flushing<P>(&self, out: P) -> Fx<'a, P> {
+    pub(crate) fn flushing<P>(&self, out: P) -> Step<'a, P> {
         let Self { handle, conn, local, state, .. } = *self;
-        Fx { handle, conn, local, state, out }
+        Step { handle, conn, local, state, out }
     }
 
     /// Whether a write failed in this step.
@@ -286,7 +286,7 @@ impl<'a, O> Fx<'a, O> {
 
     /// Runs a handler that reads and writes, and sends what it wrote, once.
     #[inline(always)]
-    pub(crate) fn serve(
+    pub(crate) fn call_handler(
         &self,
         callback: &'static str,
         last: bool,
@@ -312,24 +312,24 @@ impl<'a, O> Fx<'a, O> {
         let mut io = ManuallyDrop::new(Io::new(self.handle, self.local, own, view, last));
         match call(&mut io) {
             Ok(()) => {
-                self.reply(&mut io);
+                self.send_reply(&mut io);
                 io.reader.finish();
                 Ran::Done
             }
             // A copy, as in `Effects::apart`.
-            Err(how) => self.flushing(()).served_badly(callback, how, &mut io),
+            Err(how) => self.flushing(()).handler_failed(callback, how, &mut io),
         }
     }
 
     /// Sends what the handler wrote.
     #[inline(always)]
-    fn reply(&self, io: &mut Io<'_>) {
+    fn send_reply(&self, io: &mut Io<'_>) {
         // Nobody reads it where this fails.
-        match io.reply() {
+        match io.take_reply() {
             Reply::None => {}
-            Reply::Whole(run) => blocking::reply(&self.flushing(run)),
+            Reply::Whole(run) => blocking::send_reply(&self.flushing(run)),
             Reply::Gathered(writer) => {
-                writer.reply();
+                writer.send_reply();
                 io.finish_writer();
             }
         }
@@ -338,11 +338,11 @@ impl<'a, O> Fx<'a, O> {
     /// A handler returned an error or panicked. What it wrote before an error is sent.
     #[cold]
     #[inline(never)]
-    fn served_badly(&self, callback: &'static str, how: Failed, io: &mut Io<'_>) -> Ran {
+    fn handler_failed(&self, callback: &'static str, how: Failed, io: &mut Io<'_>) -> Ran {
         let ran = match how {
             Failed::With(_) => {
                 let ran = door::failed(self.handle, callback, how);
-                self.reply(io);
+                self.send_reply(io);
                 ran
             }
             Failed::Panicked(_) => {

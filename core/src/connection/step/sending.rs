@@ -13,13 +13,13 @@ use bytes::Bytes;
 
 use crate::buffer::output::{Batch, Output, Write};
 use crate::connection::duty::Duty;
-use crate::connection::step::Fx;
+use crate::connection::step::Step;
 use crate::protocol::effects::{Effects, Sent};
 use crate::protocol::word::MASKED;
 use crate::sys::Sys;
 
 /// One attempt to write to the fd.
-pub(crate) struct Writing<'a, O>(pub(crate) Fx<'a, O>);
+pub(crate) struct Writing<'a, O>(pub(crate) Step<'a, O>);
 
 impl<O: Out> Writing<'_, O> {
     #[inline(always)]
@@ -35,12 +35,12 @@ impl<O: Out> Writing<'_, O> {
                 self.0.conn.server.counters.written(self.0.conn.place.home(), count);
                 Some(count)
             }
-            Err(errno) => self.0.apart(|fx| fx.write_failed(errno)),
+            Err(errno) => self.0.apart(|step| step.write_failed(errno)),
         }
     }
 }
 
-impl<O> Fx<'_, O> {
+impl<O> Step<'_, O> {
     /// Output is sent or lost: it is dropped later, for a bit is held here. (U4)
     #[cold]
     pub(super) fn spent(&self, runs: Vec<Bytes>) {

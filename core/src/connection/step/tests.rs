@@ -14,7 +14,7 @@ use crate::Io;
 use crate::Server;
 use crate::addr::Addr;
 use crate::connection::service::Factory;
-use crate::connection::step::{Fx, Local, State};
+use crate::connection::step::{Local, State, Step};
 use crate::connection::{Connection, Detached};
 use crate::error::Error;
 use crate::handler::OnRequest;
@@ -40,7 +40,7 @@ enum After {
 }
 
 /// The poller's effects, with something that others do meanwhile.
-struct Meanwhile<'a, F>(Fx<'a>, F);
+struct Meanwhile<'a, F>(Step<'a>, F);
 
 impl<F: Fn(After)> Effects for Meanwhile<'_, F> {
     fn read(&self, owner: bool) -> Input {
@@ -177,8 +177,8 @@ pub(crate) fn joined_by<H: Fn(&mut Io<'_>) + Send + Sync + 'static>(
     ours.set_nonblocking(true).expect("non-blocking");
     let service = Arc::new(OnRequest(handler)).make();
     let conn = server.shared().dialed(ours.into(), Addr::Unnamed, service).ok().expect("no shutdown");
-    assert!(lifecycle::register(&Fx::new(&conn, &State::new())));
-    lifecycle::connect(&Fx::new(&conn, &State::new()));
+    assert!(lifecycle::register(&Step::new(&conn, &State::new())));
+    lifecycle::connect(&Step::new(&conn, &State::new()));
     conn
 }
 
@@ -199,8 +199,8 @@ fn hands_back(meanwhile: impl Fn(&Connection, After) -> Option<Receiver<Detached
             drop(receiver.set(detached));
         }
     };
-    let fx = Meanwhile(Fx::polling(&conn, &local, &state), meanwhile);
-    assert_eq!(lifecycle::readable(&fx, false), Reading::Data);
+    let step = Meanwhile(Step::polling(&conn, &local, &state), meanwhile);
+    assert_eq!(lifecycle::readable(&step, false), Reading::Data);
     assert_eq!(receiver.get().expect("it read").try_recv().expect("it is over").unread, b"request");
 }
 
@@ -230,7 +230,7 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
     let (local, receiver) = (Local::default(), std::cell::OnceCell::new());
     // A flush is under way, so the reader's section rests; its end is the flusher's.
     let flushes = State::new();
-    let flusher = Fx::new(&conn, &flushes).flushing(&b"event"[..]);
+    let flusher = Step::new(&conn, &flushes).flushing(&b"event"[..]);
     let through = std::cell::OnceCell::new();
     let meanwhile = |after| {
         if after == After::Read {
@@ -239,8 +239,8 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
         }
     };
     let state = State::new();
-    let fx = Meanwhile(Fx::polling(&conn, &local, &state), meanwhile);
-    assert_eq!(lifecycle::readable(&fx, false), Reading::Data);
+    let step = Meanwhile(Step::polling(&conn, &local, &state), meanwhile);
+    assert_eq!(lifecycle::readable(&step, false), Reading::Data);
     let receiver = receiver.get().expect("it read");
     assert!(receiver.try_recv().is_err(), "the flusher holds it");
     output::end_flush(&flusher, through.into_inner().expect("it flushed"));
@@ -251,13 +251,16 @@ fn bytes_of_a_read_outlive_the_section_of_its_reader() {
 fn a_reply_waits_for_a_flush_of_another_thread() {
     let (conn, mut peer, _server) = connected();
     let flushes = State::new();
-    let flusher = Fx::new(&conn, &flushes).flushing(&b"event "[..]);
+    let flusher = Step::new(&conn, &flushes).flushing(&b"event "[..]);
     let through = output::flush(&flusher).expect("nobody flushes");
     std::thread::scope(|scope| {
         peer.write_all(b"request").expect("a write");
         let conn = &conn;
         let poller = scope.spawn(move || {
-            assert_eq!(lifecycle::readable(&Fx::polling(conn, &Local::default(), &State::new()), false), Reading::Data);
+            assert_eq!(
+                lifecycle::readable(&Step::polling(conn, &Local::default(), &State::new()), false),
+                Reading::Data
+            );
         });
         // Long enough for it to have come and gone, if it did not wait.
         for _ in 0..100 {
@@ -287,7 +290,7 @@ fn a_flush_during_a_send_leaves_its_bytes_to_the_sender() {
         all
     });
     while !reader.is_finished() {
-        output::writable(&Fx::new(&conn, &State::new()));
+        output::writable(&Step::new(&conn, &State::new()));
         std::thread::yield_now();
     }
     let all = reader.join().expect("no panic");
@@ -342,13 +345,13 @@ fn a_handler_that_waits_for_its_output_is_called_when_that_is_low() {
     let (local, mut block) = (Local::default(), vec![0; 64 << 10]);
     for request in [b"1", b"2"] {
         peer.write_all(request).expect("a write");
-        assert_eq!(lifecycle::readable(&Fx::polling(&conn, &local, &State::new()), false), Reading::Data);
+        assert_eq!(lifecycle::readable(&Step::polling(&conn, &local, &State::new()), false), Reading::Data);
     }
     assert_eq!(calls.try_iter().collect::<Vec<_>>(), [0]);
     assert!(conn.backlog() >= HIGH, "the socket takes too much");
     let backlog = loop {
         assert!(peer.read(&mut block).expect("there is more") > 0);
-        output::writable(&Fx::polling(&conn, &local, &State::new()));
+        output::writable(&Step::polling(&conn, &local, &State::new()));
         if let Ok(backlog) = calls.try_recv() {
             break backlog;
         }
@@ -369,9 +372,9 @@ fn what_a_broken_connection_had_to_send_is_dropped_and_its_handler_goes_on() {
     peer.write_all(b"request").expect("a write");
     drop(peer);
     let local = Local::default();
-    output::writable(&Fx::polling(&conn, &local, &State::new()));
+    output::writable(&Step::polling(&conn, &local, &State::new()));
     assert_eq!(conn.backlog(), 0);
-    assert_eq!(lifecycle::readable(&Fx::polling(&conn, &local, &State::new()), false), Reading::Data);
+    assert_eq!(lifecycle::readable(&Step::polling(&conn, &local, &State::new()), false), Reading::Data);
     assert_eq!(calls.try_recv(), Ok(7));
     conn.close();
 }
@@ -388,9 +391,9 @@ fn a_connection_that_the_kernel_will_not_poll_is_reported_and_over() {
     let service = Arc::new(OnRequest(|_: &mut Io<'_>| ())).make();
     let conn = server.shared().dialed(null.into(), Addr::Unnamed, service).ok().expect("no shutdown");
     let state = State::new();
-    let fx = Fx::new(&conn, &state);
-    assert!(!lifecycle::register(&fx));
-    lifecycle::connect(&fx);
+    let step = Step::new(&conn, &state);
+    assert!(!lifecycle::register(&step));
+    lifecycle::connect(&step);
     assert_eq!(server.stats().open, 0);
     let error = errors.try_recv().expect("a report");
     assert!(error.contains("epoll_ctl"), "{error}");

@@ -15,7 +15,7 @@ use crate::connection::events::TURN;
 use crate::connection::shared::Shared;
 use crate::connection::step::sending::Writing;
 use crate::connection::step::tests::{connected, joined, joined_by};
-use crate::connection::step::{Fx, Local, State};
+use crate::connection::step::{Local, State, Step};
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::takeover::Crew;
 use crate::sync::Mutex;
@@ -142,7 +142,7 @@ fn a_section_that_waits_for_its_turn_ends_with_the_loop() {
         io.consume(1);
     });
     peer.write_all(b"12").expect("a write");
-    let read = lifecycle::readable(&Fx::polling(&conn, &Local::default(), &State::new()), false);
+    let read = lifecycle::readable(&Step::polling(&conn, &Local::default(), &State::new()), false);
     assert_eq!((read, conn.conn().poller().queued(), server.stats().open), (Reading::Data, true, 1));
     end(server.shared(), &Crew::new(1, 1).lead_of(0), &Local::default());
     assert_eq!(server.stats().open, 0);
@@ -169,7 +169,7 @@ fn a_deposed_thread_sends_what_an_event_in_hand_says_there_is_room_for() {
 fn a_consumer_rests_only_where_epoll_comes_back_to_it() {
     let (conn, _peer, _server) = connected();
     let (local, state) = (Local::default(), State::new());
-    let may_rest = || Writing(Fx::polling(&conn, &local, &state)).may_rest();
+    let may_rest = || Writing(Step::polling(&conn, &local, &state)).may_rest();
     assert!(may_rest());
     conn.conn().word.mask();
     assert!(!may_rest());
