@@ -19,7 +19,8 @@ use crate::connection::whereabouts;
 use crate::error::{Error, Result};
 use crate::protocol::lifecycle::{self, Reading};
 use crate::protocol::output::{self, Refused};
-use crate::protocol::trigger::{self, Ticket, Trigger, Wake};
+use crate::protocol::trigger::{Ticket, Trigger, Wake};
+use crate::protocol::waits;
 use crate::sync::thread;
 use crate::sync::time::Instant;
 
@@ -81,7 +82,7 @@ pub(crate) fn readable(
             continue;
         }
         let target = own.consumed.saturating_add(count as u64);
-        let wake = trigger::wait_readable(&step, target, |trigger, ticket| sleep(&step, local, trigger, ticket, end));
+        let wake = waits::wait_readable(&step, target, |trigger, ticket| sleep(&step, local, trigger, ticket, end));
         // Safety: as above.
         unsafe { input.collect(own) };
         if own.chunks.len() >= count {
@@ -172,7 +173,7 @@ pub(crate) fn sent(conn: &Connection, target: u64, call: &'static str) -> Result
     let _step = whereabouts::take_step();
     let step = Step::new(conn, &state);
     let end = conn.conn().cold.write_limit().end();
-    match trigger::wait_sent(&step, target, |trigger, ticket| sleep(&step, None, trigger, ticket, end)) {
+    match waits::wait_sent(&step, target, |trigger, ticket| sleep(&step, None, trigger, ticket, end)) {
         Ok(Wake::Ready) => Ok(()),
         Ok(Wake::TimedOut) => Err(Error::Timeout { call, connection }),
         Ok(Wake::Closed | Wake::Eof) => Err(Error::Closed { call, connection }),

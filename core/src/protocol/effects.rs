@@ -9,7 +9,7 @@
 
 use super::progress::{Progress, Unread};
 use super::transitions::Word;
-use super::trigger::{Trigger, Wake};
+use super::trigger::Trigger;
 use super::word::Snapshot;
 
 /// How a call of user code ended. Effects catch panics; the protocol turns one into a close. (P1)
@@ -385,16 +385,4 @@ pub trait Effects {
     /// Bytes sent since birth: what a blocked flusher's target is compared with. Called by the holder of
     /// `OUT`, and by the flusher.
     fn sent(&self) -> u64;
-}
-
-/// Wakes whom a closing step must wake, going by the value that it found. (T3)
-pub(super) fn wake_for_close<E: Effects + ?Sized>(step: &E, found: Snapshot, reason: Wake) {
-    use super::word::{WAITR, WAITW};
-    use crate::mutation::guard;
-    if guard("trigger.close-wakes", found.any(WAITR)) {
-        step.read_trigger().close(reason);
-    }
-    if reason == Wake::Closed && guard("trigger.close-wakes", found.any(WAITW)) {
-        step.write_trigger().close(reason);
-    }
 }

@@ -6,7 +6,7 @@
 //! somebody else is at the fd for long (K6); writable while a consumer is parked. Its release finds every wish that came meanwhile (I1).
 
 use super::effects::Effects;
-use super::process::leave;
+use super::leave::leave;
 use super::word::*;
 use crate::mutation::guard;
 

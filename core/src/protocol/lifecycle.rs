@@ -9,10 +9,12 @@
 //! before that only set bits (S2). Who sets a hold and finds the connection closing touches nothing; who
 //! releases the last hold ends it (H3). Not here: the end itself (`process`) and output (`output`).
 
-use super::effects::{Effects, Input, Left, Ran, wake_for_close};
+use super::effects::{Effects, Input, Left, Ran};
 use super::interest;
-use super::process::{close_held, leave};
+use super::leave::leave;
+use super::process::close_held;
 use super::trigger::Wake;
+use super::waits::wake_for_close;
 use super::word::*;
 use crate::mutation::guard;
 

@@ -79,7 +79,7 @@
 //! reference count. A party that would begin to use the fd looks at the word that its lock bit found, and begins nothing if
 //! the end may have been committed (D2).
 //!
-//! Read in this order: `word`, `process`, `lifecycle`, `output`, `trigger`. The clause ids in brackets
+//! Read in this order: `word`, `process`, `lifecycle`, `output`, `trigger`, `waits`. The clause ids in brackets
 //! (`N2`) are SPEC.md's.
 //!
 //! Beside the connections: whether a server has room for another one is [`gate`]'s.
@@ -90,6 +90,7 @@ pub mod close_list;
 pub mod effects;
 pub mod gate;
 pub mod interest;
+mod leave;
 pub mod lifecycle;
 pub mod output;
 pub mod process;
@@ -98,4 +99,5 @@ pub mod slot;
 pub mod takeover;
 pub mod transitions;
 pub mod trigger;
+pub mod waits;
 pub mod word;

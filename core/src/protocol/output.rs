@@ -10,7 +10,7 @@
 
 use super::effects::{Effects, Sent};
 use super::interest;
-use super::process::leave;
+use super::leave::leave;
 use super::trigger::Wake;
 use super::word::*;
 use crate::mutation::guard;

@@ -9,10 +9,11 @@
 //! for ever. Not here: the steps that lead to `TASK` (`lifecycle`), when OnRequest is
 //! due (`progress`), and the fd.
 
-use super::effects::{Effects, Ran, wake_for_close};
+use super::effects::{Effects, Ran};
 use super::interest;
 use super::progress::{Progress, Unread};
 use super::trigger::Wake;
+use super::waits::wake_for_close;
 use super::word::*;
 use crate::mutation::guard;
 
@@ -348,30 +349,5 @@ fn close_if_idle<E: Effects + ?Sized>(step: &E, at: Snapshot) -> Result<Snapshot
         Err(Rest::Busy)
     } else {
         Err(Rest::Unfinished)
-    }
-}
-
-/// A hold is over: the last one out takes the section of a connection that is to end. `found` is what
-/// the release of `bit` found. (H3)
-#[inline(always)]
-pub(super) fn leave<E: Effects + ?Sized>(step: &E, found: Snapshot, bit: u32) {
-    if !found.any(TASK) {
-        step.apart(|step| leave_unowned(step, found.without(bit)));
-    }
-}
-
-/// The last one out takes the section, if that is due; `now` is the value that the release left behind.
-#[cold]
-fn leave_unowned<E: Effects + ?Sized>(step: &E, now: Snapshot) {
-    let end = if now.closing() {
-        guard("leave.last-one-out", !now.at_rest())
-    } else {
-        guard("leave.shutdown", now.any(SHUTDOWN) && !now.busy())
-    };
-    if end {
-        let found = step.word().take();
-        if !found.any(TASK) {
-            step.run_task(found.with(TASK));
-        }
     }
 }

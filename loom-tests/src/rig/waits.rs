@@ -5,7 +5,8 @@
 use pollproof::protocol::effects::Effects as _;
 use pollproof::protocol::lifecycle;
 use pollproof::protocol::output;
-use pollproof::protocol::trigger::{self, Ticket, Trigger, Wake};
+use pollproof::protocol::trigger::{Ticket, Trigger, Wake};
+use pollproof::protocol::waits;
 use pollproof::sync::atomic::Ordering;
 use pollproof::sync::thread;
 
@@ -18,7 +19,7 @@ impl World {
             self.note(format!("reader{}:busy", self.who));
             return;
         }
-        let wake = trigger::wait_readable(self, target, |trigger, ticket| self.sleep(trigger, ticket));
+        let wake = waits::wait_readable(self, target, |trigger, ticket| self.sleep(trigger, ticket));
         let got = self.consume_all(1, self.produced());
         if wake == Wake::Ready {
             assert!(got.1 >= target, "woken for {target}, but {} are there", got.1);
@@ -59,7 +60,7 @@ impl World {
                 let target = role.inner.queued.load(Ordering::Acquire);
                 role.record().flushed += bytes;
                 output::end_flush(&role, through);
-                let waited = trigger::wait_sent(&role, target, |trigger, ticket| role.sleep(trigger, ticket));
+                let waited = waits::wait_sent(&role, target, |trigger, ticket| role.sleep(trigger, ticket));
                 let Ok(wake) = waited else {
                     role.note("flush:another waits");
                     return None;
@@ -77,7 +78,7 @@ impl World {
 
     /// Waits until `target` bytes are sent since birth, without a flush of its own.
     pub fn wait_until_sent(&self, target: u64) {
-        let waited = trigger::wait_sent(self, target, |trigger, ticket| self.sleep(trigger, ticket));
+        let waited = waits::wait_sent(self, target, |trigger, ticket| self.sleep(trigger, ticket));
         self.note(format!("sent:{waited:?}"));
     }
 

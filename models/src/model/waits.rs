@@ -1,4 +1,4 @@
-//! Readers and flushers that sleep, step by step. Beside `core/src/protocol/trigger.rs`.
+//! Readers and flushers that sleep, step by step. Beside `core/src/protocol/{waits,trigger}.rs`.
 
 use pollproof::protocol::word::*;
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use loom_tests::recording;
 use pollproof::protocol::effects::{Effects as _, Sent};
 use pollproof::protocol::output;
-use pollproof::protocol::trigger;
+use pollproof::protocol::waits;
 use pollproof::protocol::word::{FINAL, OUT};
 
 use crate::inside::{As, Code, Conn, Home, UserPanic, panics};
@@ -55,7 +55,7 @@ fn polling(thread: impl FnOnce()) {
 
 /// Whoever has lent it waits until it is sent.
 fn wait(conn: &Conn<Lender>) {
-    let waited = trigger::wait_sent(conn, conn.flushed(), |trigger, ticket| {
+    let waited = waits::wait_sent(conn, conn.flushed(), |trigger, ticket| {
         recording::note("waits until it is sent");
         trigger.wait(ticket)
     });
