@@ -3,6 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 
+/// The size of one message of the memory measurement, in bytes.
+pub const MESSAGE: usize = 128;
+
 /// The system's allocator, with a count of what is allocated.
 pub struct Counting;
 

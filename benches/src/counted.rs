@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use pollproof::{Io, Server};
-use pollproof_benches::MESSAGE;
 use pollproof_benches::alloc::Counting;
+use pollproof_benches::alloc::MESSAGE;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;

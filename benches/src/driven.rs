@@ -11,8 +11,9 @@ use nix::time::ClockId;
 
 use crate::child::Server;
 use crate::load::{Cell, Load, Slice, Stalled};
-use crate::measure::Slices;
-use crate::rivals::{Rival, median};
+use crate::rivals::Rival;
+use crate::slices::Slices;
+use crate::slices::median;
 
 /// A server, and what each slice showed.
 pub struct Driven<'a> {

@@ -3,6 +3,23 @@
 //! For: what a connection and a request cost, and peers side by side on the same machine. Each measurement is a
 //! module of `measure`, run by `cargo xtask bench NAME`; what they share is beside it: servers as child processes,
 //! peers, the generator that drives them, and what becomes of the figures.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`alloc`] | an allocator that counts |
+//! | [`block`] | memory to read into and to write from |
+//! | [`child`] | a server as a process of its own |
+//! | [`slices`] | how long something is measured, again and again |
+//! | [`peers`] | the servers that are compared: what they do |
+//! | [`pair`] | two servers side by side |
+//! | [`load`] | the generator that drives servers |
+//! | [`count`] | what a request costs where no clock is needed |
+//! | [`report`] | what a measurement found, as rows |
+//! | [`rivals`] | who is compared |
+//! | [`driven`] | a server that is driven for a slice of time, in turn with others |
+//! | [`measure`] | the measurements |
+//! | [`results`] | what becomes of several of them |
+//!
 //! Not for: correctness; a benchmark asserts nothing about the protocol.
 #![deny(missing_docs)]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "benchmarks, never inside a checker")]
@@ -29,19 +46,5 @@ pub mod report;
 pub mod results;
 #[cfg(not(any(loom, shuttle)))]
 pub mod rivals;
-
-/// The size of one message of the memory measurement, in bytes.
-pub const MESSAGE: usize = 128;
-
-use comfy_table::{CellAlignment, Table, presets};
-
-/// An empty table in Markdown, with a column of names and columns of numbers.
-#[must_use]
-pub fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(header.to_vec());
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
+#[cfg(not(any(loom, shuttle)))]
+pub mod slices;

@@ -20,8 +20,8 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Block, SIZE};
-use crate::measure::Slices;
 use crate::pair::{Pair, Ratio};
+use crate::slices::Slices;
 
 /// Blocks of different bytes: a message that comes back in another's place is noticed.
 const PATTERNS: usize = 4;

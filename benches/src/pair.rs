@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::child::{Program, Server};
-use crate::rivals::median;
+use crate::slices::median;
 
 /// The two servers, the one that the other is compared with first.
 pub struct Pair {

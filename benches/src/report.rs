@@ -6,12 +6,22 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context as _;
-use comfy_table::Table;
+use comfy_table::{CellAlignment, Table, presets};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::load::Cell;
-use crate::table;
+
+/// An empty table in Markdown, with a column of names and columns of numbers.
+#[must_use]
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(header.to_vec());
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
 
 /// A row of a measurement.
 pub trait Row: Serialize + DeserializeOwned {

@@ -103,14 +103,6 @@ pub fn peer() -> anyhow::Result<std::path::PathBuf> {
     build("peer")
 }
 
-/// The middle one, with the least and the largest.
-#[must_use]
-pub fn median(values: &mut [f64]) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    let (first, last) = (values.first().copied(), values.last().copied());
-    (values.get(values.len() / 2).copied().unwrap_or(f64::NAN), first.unwrap_or(f64::NAN), last.unwrap_or(f64::NAN))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,7 +21,7 @@ use anyhow::{Context as _, ensure};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
-use crate::checker::Recorded;
+use crate::checker::{FAILED, Recorded};
 use crate::plan::{Build, Plan};
 use crate::record::root;
 use crate::report::Report;
@@ -29,9 +29,6 @@ use crate::scenario::Order;
 use crate::timeline::Timeline;
 
 pub use pollproof::mutation::VARIABLE as MUTANT;
-
-/// The exit status of a run that failed and said so.
-pub const FAILED: i32 = 101;
 
 /// How many children run at a time.
 pub const PARALLEL: usize = 2;

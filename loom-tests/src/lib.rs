@@ -6,21 +6,22 @@
 //!
 //! | module | what it is for |
 //! | --- | --- |
-//! | [`scenario`] | what a scenario is; what a scenario may use |
-//! | [`scenarios`] | the scenarios themselves, one module a chapter of SPEC.md |
-//! | [`rig`] | the surroundings of a connection in a scenario: counters and checked cells |
-//! | [`plan`] | how one run is to be made: by which checker, with which bound, how often |
-//! | [`checker`] | carries out one plan, in this process |
-//! | [`driver`] | builds the `model` binary, runs plans as child processes, kills those that hang |
 //! | [`failure`] | what failed, by kind and in words |
-//! | [`report`] | what one run showed, as one line of JSON |
-//! | [`record`] | the committed files: `scenarios.toml`, `deep.toml`, `mutants.toml` |
-//! | [`verdict`] | compares what was seen with what is committed |
-//! | [`linear`] | whether a history of calls is that of a sequential object |
+//! | [`plan`] | how one run is to be made: by which checker, with which bound, how often |
 //! | [`recording`] | names for cells, threads and happenings, so that an execution can be shown |
+//! | `share` | state that the roles of a scenario share |
 //! | [`steps`] | the steps of the word that a run takes, as a set |
 //! | [`timeline`] | an execution as a table: one column a thread, one row a step |
+//! | [`linear`] | whether a history of calls is that of a sequential object |
+//! | [`report`] | what one run showed, as one line of JSON |
+//! | [`record`] | the committed files: `scenarios.toml`, `deep.toml`, `mutants.toml` |
+//! | [`scenario`] | what a scenario is; what a scenario may use |
+//! | [`rig`] | the surroundings of a connection in a scenario: counters and checked cells |
+//! | [`scenarios`] | the scenarios themselves, one module a chapter of SPEC.md |
 //! | [`selftest`] | scenarios that are wrong on purpose, for the tests of this harness |
+//! | [`checker`] | carries out one plan, in this process |
+//! | [`driver`] | builds the `model` binary, runs plans as child processes, kills those that hang |
+//! | [`verdict`] | compares what was seen with what is committed |
 //!
 //! A model is a scenario with one of its runners. Each run of a model is its own process, so that a
 //! deadlock, an abort or an endless loop costs one verdict and not the suite.

@@ -4,7 +4,7 @@
 
 use pollproof::sync::thread;
 
-use crate::Shared;
+use crate::share::Shared;
 use crate::{recording, steps};
 
 /// Which runner the serial section of a scenario uses.

@@ -2,7 +2,7 @@
 //!
 //! For: [`crate::race`], which asks before it spawns a role or runs an operation, and the `explore` binary, which is
 //! told what to drop. Kept beside the checkers, like the record: a process explores one variant. Not for: deciding
-//! what to drop, see [`crate::minimal`].
+//! what to drop, see [`crate::checked::minimal`].
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -82,7 +82,7 @@ mod weak {
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     use loom_tests::checker;
-    use loom_tests::driver::FAILED;
+    use loom_tests::checker::FAILED;
     use loom_tests::plan::{Bound, Plan};
     use loom_tests::recording;
     use loom_tests::scenario::Order;

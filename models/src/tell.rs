@@ -7,13 +7,13 @@ use loom_tests::plan::Bound;
 use loom_tests::record::Committed as _;
 use loom_tests::timeline::draw::{WIDTH, draw};
 
+use crate::checked::committed::{Counts, Proof};
+use crate::checked::minimal::Minimal;
+use crate::checked::run::{Case, Verdict};
 use crate::children::Children;
-use crate::committed::{Counts, Proof};
-use crate::minimal::Minimal;
 use crate::race::{Checkers, Expect, Race, Variant};
 use crate::races::RACES;
 use crate::report::{Finding, Turn};
-use crate::run::{Case, Verdict};
 use crate::show::table;
 use crate::spec;
 

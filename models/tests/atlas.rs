@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use loom_tests::record::Committed as _;
-use pollproof_models::committed::Counts;
+use pollproof_models::checked::committed::Counts;
+use pollproof_models::checked::run::Case;
 use pollproof_models::race::Expect;
 use pollproof_models::races::RACES;
-use pollproof_models::run::Case;
 use pollproof_models::spec;
 
 #[test]

@@ -4,12 +4,12 @@
 
 #[cfg(loom)]
 use loom_tests::timeline::Timeline;
+#[cfg(shuttle)]
+use pollproof_models::checked::run::{Case, Verdict, check};
 use pollproof_models::children::Children;
 use pollproof_models::race::Race;
 use pollproof_models::races::find;
 use pollproof_models::report::Finding;
-#[cfg(shuttle)]
-use pollproof_models::run::{Case, Verdict, check};
 #[cfg(shuttle)]
 use pollproof_models::{search, selftest};
 
@@ -142,7 +142,7 @@ fn what_has_no_counterpart_in_the_control_is_a_mistake() {
 #[test]
 #[cfg(shuttle)]
 fn counts_that_are_not_the_committed_ones_fail() {
-    use pollproof_models::committed::{Count, Counts};
+    use pollproof_models::checked::committed::{Count, Counts};
     let race = selftest::RACES[0];
     let case = Case { race, variant: race.variant("right").expect("it") };
     let with = |variants| check(&children(), case, Some(&Counts { variants })).problems;

@@ -8,6 +8,15 @@
 //! Beside the scenarios are the hostile users (`hostile`): programs that are drawn, and that use the whole public API at
 //! the worst moments.
 //!
+//! | module | what it is for |
+//! | --- | --- |
+//! | `races` | known races that are put back, each to be noticed |
+//! | `rules` | what holds of the callbacks of each connection |
+//! | `stage` | what a scenario is told with, and what holds in each |
+//! | `scenarios` | the scenarios |
+//! | `explore` | many schedules of one of them |
+//! | `hostile` | hostile users |
+//!
 //! With `--cfg shuttle --cfg sim`: `cargo xtask sim`. In a plain build there are the hostile users alone, on real sockets.
 //! Not here: the kernel (`pollproof::sim`).
 #![deny(missing_docs)]

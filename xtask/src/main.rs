@@ -1,6 +1,24 @@
 //! `cargo xtask`: the project's own commands.
 //!
 //! For: what CI runs and what writes the committed files. Not for: users of the crate.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | `bench` | `bench`: one measurement |
+//! | `cargo_mutants` | `cargo-mutants`: mutants of what no scenario knows |
+//! | `cell` | a cell of a table in Markdown |
+//! | `choose` | `verify --choose`: bounds of models, by time |
+//! | `deep` | `verify --deep`: bounded models for longer |
+//! | `inventory` | `unsafe`: each `unsafe` with its reason and its check |
+//! | `mutate` | `mutate`: each mutant and the scenario that notices |
+//! | `sim` | `sim`, `hostile`: the reactor on its simulated kernel |
+//! | `tables` | `verify`: the generated tables |
+//! | `toolchain` | other toolchains |
+//! | `miri` | the step `miri` |
+//! | `sanitize` | the steps under sanitizers |
+//! | `steps` | the steps of `test` |
+//! | `log` | what the log of a step tells |
+//! | `runner` | `test`: runs the steps |
 #![deny(missing_docs)]
 #![allow(
     clippy::disallowed_types,
@@ -10,6 +28,7 @@
 
 mod bench;
 mod cargo_mutants;
+mod cell;
 mod choose;
 mod deep;
 mod inventory;
@@ -21,6 +40,7 @@ mod sanitize;
 mod sim;
 mod steps;
 mod tables;
+mod toolchain;
 
 use std::process::ExitCode;
 use std::time::Duration;

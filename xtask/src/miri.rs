@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-use crate::steps::{Ended, has_toolchain, rustup_cargo};
+use crate::toolchain::{Ended, has_toolchain, rustup_cargo};
 
 const TOOLCHAIN: &str = "nightly";
 

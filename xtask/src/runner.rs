@@ -17,7 +17,8 @@ use nix::sys::signal::Signal;
 use pollproof_models::show::{spinner, table};
 
 use crate::log::{self, Ignored};
-use crate::steps::{Ended, STEPS, Step};
+use crate::steps::{STEPS, Step};
+use crate::toolchain::Ended;
 
 /// Where the logs are, below the root of the workspace.
 const LOGS: &str = "target/xtask";

@@ -19,7 +19,7 @@ use loom_tests::scenario::models as all_models;
 use loom_tests::verdict;
 
 use crate::sim;
-use crate::steps::{Ended, has_toolchain, rustup_cargo, stdout};
+use crate::toolchain::{Ended, has_toolchain, rustup_cargo, stdout};
 
 /// Processor time for one test over sockets.
 const LIMIT: Duration = Duration::from_secs(300);

@@ -11,15 +11,8 @@ use loom_tests::plan::Build;
 use loom_tests::record::root;
 
 use crate::sanitize::{ADDRESS, THREAD};
+use crate::toolchain::{Ended, has_toolchain, rustup_cargo, stdout};
 use crate::{inventory, miri, mutate, sanitize, sim, tables};
-
-/// How a step ended, if it did not fail.
-pub enum Ended {
-    /// It is as it should be.
-    Passed,
-    /// What this machine lacks.
-    Skipped(String),
-}
 
 /// A step.
 pub struct Step {
@@ -165,31 +158,4 @@ fn verification() -> anyhow::Result<Ended> {
         bail!("run `cargo xtask unsafe`");
     }
     if tables { Ok(Ended::Passed) } else { bail!("run `cargo xtask verify`") }
-}
-
-/// A cargo of another toolchain. `CARGO` names that of the current one, so it goes through rustup.
-pub fn rustup_cargo(toolchain: &str, target_dir: &str) -> Command {
-    let mut command = Command::new("rustup");
-    command.args(["run", toolchain, "cargo"]).current_dir(root()).env("CARGO_TARGET_DIR", target_dir);
-    for name in ["CARGO", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "RUSTUP_TOOLCHAIN"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-/// Whether rustup has it.
-pub fn has_toolchain(toolchain: &str) -> bool {
-    Command::new("rustup")
-        .args(["run", toolchain, "rustc", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// What a command that succeeds writes.
-pub fn stdout(command: &mut Command) -> anyhow::Result<String> {
-    let output = command.output().with_context(|| format!("{:?} cannot be started", command.get_program()))?;
-    ensure!(output.status.success(), "{:?}: {}", command.get_program(), output.status);
-    Ok(String::from_utf8(output.stdout)?)
 }

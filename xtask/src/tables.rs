@@ -10,6 +10,7 @@ use loom_tests::record::{Committed as _, Deep, Mutants, Scenarios, ShuttleRecord
 use loom_tests::scenario::models;
 use pollproof_models::figures::{Agreement, Figure, Figures};
 
+use crate::cell::cell;
 use crate::mutate::show;
 
 const PATH: &str = "VERIFICATION.md";
@@ -168,11 +169,6 @@ fn digits(number: u64) -> String {
         out.push(digit);
     }
     out
-}
-
-/// Text that does not end its cell.
-pub fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
 }
 
 #[cfg(test)]

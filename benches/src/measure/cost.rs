@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::Slices;
 use super::instructions::CELLS;
 use crate::child::{Program, build_with};
 use crate::count::{Counts, Requests, calls, instructions, require};
@@ -17,6 +16,7 @@ use crate::load::{Cell, Load};
 use crate::pair::{Pair, Ratio};
 use crate::report::Row;
 use crate::rivals::{RIVALS, peer, slowed};
+use crate::slices::Slices;
 
 /// The same server with and without atomics in its word.
 #[derive(Args, Debug)]

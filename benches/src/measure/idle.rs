@@ -16,7 +16,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pollproof::Connection;
 use serde::{Deserialize, Serialize};
 
-use crate::MESSAGE;
+use crate::alloc::MESSAGE;
 use crate::child::{Server, build, round};
 use crate::report::Row;
 

@@ -13,22 +13,10 @@ pub mod pairs;
 pub mod rates;
 pub mod saturated;
 
-use std::time::Duration;
-
 use clap::Args;
 
 use crate::load::Grid;
-
-/// How long something is measured, again and again.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct Slices {
-    /// Slices of each server.
-    #[arg(long, default_value_t = 5)]
-    pub slices: usize,
-    /// Length of a slice, in milliseconds. What is in flight at its end is waited for.
-    #[arg(long, default_value_t = 300)]
-    pub millis: u64,
-}
+use crate::slices::Slices;
 
 /// Which servers are driven, how long, and under which loads.
 #[derive(Args, Debug)]
@@ -41,12 +29,4 @@ pub struct Loads {
     /// The loads.
     #[command(flatten)]
     pub grid: Grid,
-}
-
-impl Slices {
-    /// The length of one.
-    #[must_use]
-    pub fn length(&self) -> Duration {
-        Duration::from_millis(self.millis)
-    }
 }

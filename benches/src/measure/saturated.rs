@@ -12,12 +12,13 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::Slices;
 use crate::driven::{Driven, interleaved, start};
 use crate::load::{Cell, Grid};
 use crate::pair::{apart, pin};
 use crate::report::{Loaded, Row};
-use crate::rivals::{RIVALS, Rival, median, peer, select};
+use crate::rivals::{RIVALS, Rival, peer, select};
+use crate::slices::Slices;
+use crate::slices::median;
 
 /// Requests per second of a server that is the limit.
 #[derive(Args, Debug)]

@@ -8,8 +8,8 @@ use super::Kept;
 use crate::load::Cell;
 use crate::pair::Ratio;
 use crate::report::Report;
+use crate::report::table;
 use crate::rivals::RIVALS;
-use crate::table;
 
 const OPEN: &str = "<!-- generated:figures -->\n";
 const CLOSE: &str = "<!-- /generated -->\n";

@@ -33,6 +33,9 @@ use crate::scenario::{Model, Order, Setup};
 use crate::{recording, steps};
 use tally::Tally;
 
+/// The exit status of a run that failed and said so.
+pub const FAILED: i32 = 101;
+
 /// What a run writes down beside its outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
@@ -222,6 +225,6 @@ mod tally {
             Ok(line) => println!("{line}"),
             Err(error) => eprintln!("the report cannot be written: {error}"),
         }
-        std::process::exit(crate::driver::FAILED);
+        std::process::exit(super::FAILED);
     }
 }

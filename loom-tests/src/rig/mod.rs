@@ -36,8 +36,7 @@ use pollproof::sync::{Mutex, UnsafeCell};
 
 use crate::recording::{self, Shown};
 use crate::scenario::{Runner, Setup};
-use crate::share::{Unseen, UnseenGuard};
-use crate::{Shared, share};
+use crate::share::{Shared, Unseen, UnseenGuard, share};
 use kernel::Kernel;
 use queue::{Duty, Queue};
 use takeover::Gate;

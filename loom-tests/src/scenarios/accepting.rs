@@ -8,8 +8,7 @@ use pollproof::sync::{Condvar, Mutex, UnsafeCell, lock};
 
 use crate::scenario::Runner::Inline;
 use crate::scenario::{Scenario, Setup, role};
-use crate::share::Unseen;
-use crate::{Shared, share};
+use crate::share::{Shared, Unseen, share};
 
 /// A server with a gate: what an end leaves behind for the acceptor, and how it wakes it.
 struct Server {

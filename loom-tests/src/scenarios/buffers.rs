@@ -9,7 +9,7 @@ use pollproof::sync::atomic::{AtomicU32, Ordering};
 
 use crate::scenario::Runner::Inline;
 use crate::scenario::{Role, Scenario, role};
-use crate::{Shared, share};
+use crate::share::{Shared, share};
 
 /// The consumer's end is owned, as by `TASK`.
 const TASK: u32 = 1;

@@ -8,7 +8,7 @@ use pollproof::sync::UnsafeCell;
 use crate::rig::{User, World};
 use crate::scenario::Runner::{Inline, Spawned};
 use crate::scenario::Scenario;
-use crate::{Shared, share};
+use crate::share::{Shared, share};
 
 /// The scenarios of this chapter.
 pub const SCENARIOS: &[Scenario] = &[

@@ -7,7 +7,7 @@ use pollproof::protocol::slot::SharedSlot;
 use crate::rig::{User, World, reads_on};
 use crate::scenario::Runner::Inline;
 use crate::scenario::{Role, Scenario, Setup, role};
-use crate::share;
+use crate::share::share;
 
 /// A connection that another connection's callback closes, against `another`, beside its home loop. It ends, once.
 fn closed_inside(setup: &Setup, user: User, another: impl FnOnce(&World) -> Role) -> (World, String) {

@@ -11,7 +11,7 @@ use pollproof::protocol::trigger::{Ticket, Trigger, Wake};
 use crate::linear::{History, Sequential};
 use crate::scenario::Runner::Inline;
 use crate::scenario::{Scenario, role};
-use crate::{Shared, share};
+use crate::share::{Shared, share};
 
 /// A list of close callbacks: `None` once it is sealed.
 #[derive(Clone)]

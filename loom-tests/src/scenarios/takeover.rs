@@ -11,7 +11,7 @@ use pollproof::sync::{Arc, Condvar, MutexGuard};
 use crate::rig::{User, World};
 use crate::scenario::Runner::Inline;
 use crate::scenario::{Role, Scenario, role};
-use crate::{Shared, share};
+use crate::share::{Shared, share};
 
 /// The crew of one loop, and what a scenario notes about it.
 struct Loop {

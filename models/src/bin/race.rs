@@ -10,10 +10,10 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand, ValueEnum};
+use pollproof_models::checked::run::{self, Case};
 use pollproof_models::children::Children;
 use pollproof_models::race::{Checkers, Race};
 use pollproof_models::races::{self, RACES};
-use pollproof_models::run::{self, Case};
 use pollproof_models::{conform, export, scenarios, tell};
 
 /// The race atlas: every known race, broken and repaired, and every scenario of the protocol's own checks.

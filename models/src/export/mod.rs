@@ -15,12 +15,12 @@ use loom_tests::driver::in_parallel;
 use loom_tests::record::{Committed as _, root};
 use loom_tests::timeline::Timeline;
 
+use crate::checked::committed::{Count, Counts};
+use crate::checked::minimal::Minimal;
+use crate::checked::run::Case;
 use crate::children::Children;
-use crate::committed::{Count, Counts};
-use crate::minimal::Minimal;
 use crate::race::{Checkers, Expect, Race, Variant};
 use crate::report::{Finding, Turn};
-use crate::run::Case;
 use crate::show::bar;
 
 /// What one page's graphs may weigh together, in bytes.

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::json;
 
 use super::{Told, code, svg};
-use crate::committed::{Count, Counts, Proof};
+use crate::checked::committed::{Count, Counts, Proof};
 use crate::race::{Checkers, Expect, Race, Variant};
 use crate::spec;
 

@@ -16,7 +16,7 @@ use loom_tests::record::root;
 
 use self::checks::Checks;
 use self::scan::{Kind, Site};
-use crate::tables::cell;
+use crate::cell::cell;
 
 const SOURCES: &str = "core/src";
 const PATH: &str = "verification/unsafe.md";

@@ -7,7 +7,7 @@ use loom_tests::failure::Kind;
 use loom_tests::record::{Exempt, Killer, MutantRecord, Mutants, site_of};
 use pollproof_models::show::table;
 
-use crate::tables::cell;
+use crate::cell::cell;
 
 /// The kinds of mutants, in the order in which they are shown.
 const KINDS: [&str; 4] = ["guard dropped", "bit left out", "bit too many", "ordering weaker"];

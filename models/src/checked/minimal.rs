@@ -11,11 +11,11 @@
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::checked::committed::Counts;
+use crate::checked::run::{Case, explored};
 use crate::children::Children;
-use crate::committed::Counts;
 use crate::race::{Checkers, Expect, Variant};
 use crate::report::{Broken, Finding};
-use crate::run::{Case, explored};
 
 /// What the reduction of one variant has come to: each of its parts is in one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use loom_tests::plan::Bound;
 use loom_tests::record::Committed;
 use serde::{Deserialize, Serialize};
 
-use crate::minimal::Minimal;
+use crate::checked::minimal::Minimal;
 
 /// The file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

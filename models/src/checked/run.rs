@@ -9,9 +9,9 @@ use loom_tests::plan::Bound;
 use loom_tests::record::Committed as _;
 use loom_tests::scenario::Order;
 
+use crate::checked::committed::{Count, Counts, Proof};
+use crate::checked::minimal::reduce;
 use crate::children::Children;
-use crate::committed::{Count, Counts, Proof};
-use crate::minimal::reduce;
 use crate::race::{Checkers, Expect, Race, Variant};
 use crate::report::{Broken, Finding};
 use crate::show::bar;
