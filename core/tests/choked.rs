@@ -72,9 +72,10 @@ fn a_handler_goes_on_when_the_output_is_low_though_some_is_left() {
     let mut left = conn.backlog();
     assert!(left > LOW, "the sockets take {} bytes", ANSWER as u64 - left);
     assert_eq!(requests.try_recv().err(), Some(TryRecvError::Empty), "above the mark the handler waits");
+    // The kernel may have taken more for the client than it has room for, and takes no more before that is read: how much
+    // has to be read is not known.
     while left > LOW {
-        client.read_exact(&mut answer).expect("an answer");
-        wait_until("nothing is sent", || conn.backlog() < left);
+        assert_ne!(client.read(&mut answer).expect("an answer"), 0, "the server sends on");
         left = conn.backlog();
     }
     requests.recv_timeout(LONG).expect("the second request");
