@@ -20,13 +20,38 @@ pub enum Group {
 }
 
 impl Group {
-    fn files(self) -> &'static str {
+    /// Its files, below `core/src`.
+    fn files(self) -> &'static [&'static str] {
         match self {
-            Group::Buffers => "core/src/buffer/{block,chunks,gather,link}.rs",
-            Group::Reactor => "core/src/{sys,reactor,connection,connection/step}/*.rs",
-            Group::Around => {
-                "core/src/{addr,sys/sockets,server/settings,runner/pool,connection/blocking,connection/limits}.rs"
-            }
+            Group::Buffers => &["buffer/block.rs", "buffer/chunks.rs", "buffer/gather.rs", "buffer/link.rs"],
+            Group::Reactor => &[
+                "buffer/input.rs",
+                "buffer/output.rs",
+                "buffer/view.rs",
+                "connection/events.rs",
+                "connection/lazy_trigger.rs",
+                "connection/step/effects.rs",
+                "connection/step/mod.rs",
+                "connection/step/sending.rs",
+                "reactor/accept.rs",
+                "reactor/event_loop.rs",
+                "reactor/poller.rs",
+                "reactor/registry.rs",
+                "reactor/threads.rs",
+                "sync/bit_cell.rs",
+                "sys/mod.rs",
+                "sys/real.rs",
+            ],
+            Group::Around => &[
+                "addr.rs",
+                "connection/blocking.rs",
+                "connection/limits.rs",
+                "connection/settings.rs",
+                "reactor/balance.rs",
+                "runner/pool.rs",
+                "sys/options.rs",
+                "sys/sockets.rs",
+            ],
         }
     }
 
@@ -61,6 +86,9 @@ impl Group {
     }
 }
 
+/// Where the files are.
+const SOURCES: &str = "core/src";
+
 /// After so many seconds, as cargo-mutants takes them, a mutant has made a test hang. Unmutated, they take a tenth.
 const TIMEOUT: &str = "30";
 
@@ -74,7 +102,8 @@ pub fn run(group: Group, more: &[String]) -> anyhow::Result<bool> {
 
     let mut mutants = cargo();
     let packages = group.packages().join(",");
-    mutants.args(["mutants", "--package=pollproof", "--file", group.files(), "--test-package", &packages]);
+    mutants.args(["mutants", "--package=pollproof", "--test-package", &packages]);
+    mutants.args(group.files().iter().map(|file| format!("--file={SOURCES}/{file}")));
     mutants.args(["--baseline=skip", "--timeout", TIMEOUT]);
     // Arguments of cargo, so that nothing else is built for each mutant either.
     mutants.args(group.tests().iter().map(|test| format!("--cargo-arg={test}")));
@@ -88,4 +117,24 @@ fn cargo() -> Command {
     // A failure is all that is wanted: not the smallest history, nor a file to try it from again.
     cargo.env("PROPTEST_MAX_SHRINK_ITERS", "0").env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").stdin(Stdio::null());
     cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+    use loom_tests::record::root;
+
+    use super::*;
+
+    /// cargo-mutants says nothing of a file that is not there: none of its mutants would be tried.
+    #[test]
+    fn each_file_is_there_and_in_one_group() {
+        let mut files: Vec<_> = Group::value_variants().iter().flat_map(|group| group.files()).collect();
+        let missing: Vec<_> = files.iter().filter(|file| !root().join(SOURCES).join(file).is_file()).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        let all = files.len();
+        files.sort_unstable();
+        files.dedup();
+        assert_eq!(files.len(), all);
+    }
 }
