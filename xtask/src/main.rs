@@ -9,6 +9,7 @@
 //! | `cell` | a cell of a table in Markdown |
 //! | `choose` | `verify --choose`: bounds of models, by time |
 //! | `deep` | `verify --deep`: bounded models for longer |
+//! | `only_tests` | which items are there in tests alone |
 //! | `inventory` | `unsafe`: each `unsafe` with its reason and its check |
 //! | `mutate` | `mutate`: each mutant and the scenario that notices |
 //! | `sim` | `sim`, `hostile`: the reactor on its simulated kernel |
@@ -35,6 +36,7 @@ mod inventory;
 mod log;
 mod miri;
 mod mutate;
+mod only_tests;
 mod runner;
 mod sanitize;
 mod sim;

@@ -5,11 +5,14 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod common;
+#[path = "../src/only_tests.rs"]
+mod only_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use common::{files, root};
+use only_tests::is_test;
 use regex::Regex;
 use syn::visit::{self, Visit};
 
@@ -41,18 +44,6 @@ const CRATES: &[Layered] = &[
 fn listed(text: &str) -> Vec<String> {
     let row = Regex::new(r"(?m)^//! \| \[?`([a-z_]+)`\]? \|").expect("a pattern");
     row.captures_iter(text).map(|row| row[1].to_owned()).collect()
-}
-
-/// Whether an item is there in tests alone.
-fn is_test(attributes: &[syn::Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        syn::Meta::List(list) if list.path.is_ident("cfg") => {
-            let tokens = list.tokens.to_string().replace(' ', "");
-            Regex::new(r"(^|[(,])(test|doctest)([,)]|$)").expect("a pattern").is_match(&tokens)
-                && !tokens.contains("not(test)")
-        }
-        _ => false,
-    })
 }
 
 /// The rooms that a file's code names.

@@ -11,6 +11,8 @@ use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
+use crate::only_tests::is_test;
+
 /// So many lines above an `unsafe` its reason may begin.
 const ABOVE: usize = 5;
 
@@ -93,26 +95,6 @@ fn count(tokens: TokenStream) -> usize {
         _ => 0,
     };
     tokens.into_iter().map(each).sum()
-}
-
-/// Whether `tokens` of a `cfg` want `test`.
-fn wants_test(tokens: TokenStream) -> bool {
-    let mut negated = false;
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => {
-            negated = word == "not";
-            word == "test"
-        }
-        TokenTree::Group(group) => !negated && wants_test(group.stream()),
-        _ => false,
-    })
-}
-
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        Meta::List(list) if list.path.is_ident("cfg") => wants_test(list.tokens.clone()),
-        _ => false,
-    })
 }
 
 /// Lines as one, without the links of rustdoc.
