@@ -70,12 +70,8 @@ impl Host for Shared {
         dispatch(conn, ready, local);
     }
 
-    fn late_event(conn: &Connection, ready: Ready, local: &Local) {
-        // A masked fd is edge-triggered: that it is writable is not reported again. That one hung up is, when it is
-        // unmasked.
-        if ready.writable() {
-            output::writable(&Step::polling(conn, local, &State::new()));
-        }
+    fn late_writable(conn: &Connection, local: &Local) {
+        output::writable(&Step::polling(conn, local, &State::new()));
     }
 
     fn fulfil(duty: Duty, local: Option<&Local>) {
@@ -125,7 +121,19 @@ impl Host for Shared {
     }
 
     fn loop_ended(self: &Arc<Self>, home: usize) {
-        Self::loop_ended(self, home);
+        // Two threads may say so, the second late. With the last loop, the threads end.
+        let mut state = lock(&self.state);
+        state.running.retain(|running| *running != home);
+        let last = state.running.is_empty();
+        if home == 0 {
+            state.listening = false;
+        }
+        drop(state);
+        if last {
+            self.threads.close();
+        }
+        self.changed.notify_all();
+        self.release_if_over();
     }
 
     fn notice(&self, notice: Notice<'_>) {

@@ -203,22 +203,6 @@ impl Shared {
         }
     }
 
-    /// The loop `home` is over. Two threads may say so, the second late. With the last loop, the threads end.
-    pub(crate) fn loop_ended(self: &Arc<Self>, home: usize) {
-        let mut state = lock(&self.state);
-        state.running.retain(|running| *running != home);
-        let last = state.running.is_empty();
-        if home == 0 {
-            state.listening = false;
-        }
-        drop(state);
-        if last {
-            self.threads.close();
-        }
-        self.changed.notify_all();
-        self.release_if_over();
-    }
-
     pub(crate) fn open(&self) -> u64 {
         self.counters.open()
     }

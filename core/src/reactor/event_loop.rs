@@ -280,9 +280,10 @@ fn drop_event<H: Host>(
     ready: Ready,
     local: &H::Local,
 ) {
-    if token < LISTENER
+    if ready.writable()
+        && token < LISTENER
         && let Some(source) = poller.registry.find(handles, Token(token))
     {
-        H::late_event(source, ready, local);
+        H::late_writable(source, local);
     }
 }

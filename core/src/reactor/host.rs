@@ -67,8 +67,8 @@ pub(crate) trait Host: Sized + Send + Sync + 'static {
     /// An event of a source.
     fn event(source: &Self::Source, ready: Ready, local: &Self::Local);
 
-    /// An event that a deposed thread has in hand: only that the source is writable is not reported again. (K3, K6)
-    fn late_event(source: &Self::Source, ready: Ready, local: &Self::Local);
+    /// A deposed thread has in hand that a source is writable, which is not reported again. (K3, K6)
+    fn late_writable(source: &Self::Source, local: &Self::Local);
 
     /// Does what was left to a loop, outside all user code; `local` is the thread's own if it polls. (U2)
     fn fulfil(duty: Self::Duty, local: Option<&Self::Local>);
