@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `settings`, `limits` | what a server or dialer is made with, as far as its connections need it |
 //! | `shared` | what the connections and threads of one server share: pollers, counters, runner, who hears of errors |
+//! | `state` | what is behind a handle: every cell, and the bit that guards it |
 //! | `events` | what an event of a loop means to a connection: the host of the reactor |
 //! | `step` | one party, one connection, one step: the protocol's effects on the fd, buffers and callbacks |
 //! | `door` | the one way into user code, and `service`, what is called there |
@@ -37,6 +38,7 @@ mod rights;
 pub(crate) mod service;
 pub(crate) mod settings;
 pub(crate) mod shared;
+pub(crate) mod state;
 pub(crate) mod step;
 pub(crate) mod task;
 pub(crate) mod trace;
@@ -48,27 +50,19 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 
 use crate::addr::Addr;
-use crate::buffer::input::Input;
-use crate::buffer::output::{Batch, Output};
-use crate::connection::cold_parts::ColdParts;
+use crate::buffer::output::Batch;
 use crate::connection::io::Io;
-use crate::connection::lazy_trigger::LazyTrigger;
 use crate::connection::service::Service;
 use crate::connection::shared::{Place, Shared};
+use crate::connection::state::Conn;
 use crate::connection::step::{State, Step};
 use crate::error::{Error, Result};
 use crate::outcome::BoxError;
-use crate::protocol::close_list::CloseList;
 use crate::protocol::lifecycle;
-use crate::protocol::slot::{SharedSlot, Slot};
-use crate::protocol::transitions::Word;
 use crate::protocol::word::{CONNECTING, DET, Snapshot};
-use crate::reactor::poller::Poller;
 use crate::reactor::registry::Token;
 use crate::sync::Arc;
-use crate::sync::atomic::AtomicBool;
-use crate::sync::bit_cell::{Exclusive, Held};
-use crate::sys::{Interest, Kernel, Sys};
+use crate::sys::{Kernel, Sys};
 
 /// A callback that runs once, when its connection is over; see [`Connection::on_close`].
 ///
@@ -85,55 +79,6 @@ pub(crate) type Request = Box<dyn FnMut(&mut Io<'_>) -> std::result::Result<(), 
 
 /// An OnDisconnect that was set on its connection.
 pub(crate) type Disconnect = Arc<dyn Fn(&Connection) + Send + Sync>;
-
-/// What is behind a [`Connection`].
-///
-/// There are as many of these as connections, most of them idle: what is needed only now and then is behind a
-/// pointer. The word has no cache line of its own: whoever changes it uses what is beside it as well.
-pub(crate) struct Conn {
-    pub(crate) word: Word,
-    /// Used under `TASK` or a hold; taken by `finish`.
-    pub(crate) fd: Held<Option<<Kernel as Sys>::Fd>>,
-    pub(crate) token: Token,
-    pub(crate) place: Place,
-    pub(crate) server: Arc<Shared>,
-    pub(crate) service: Box<dyn Service>,
-    pub(crate) input: Input,
-    pub(crate) output: Output,
-    /// epoll's mask in force. Under `MOD`.
-    pub(crate) mask: Held<Interest>,
-    pub(crate) close_list: CloseList<CloseCallback>,
-    /// The service has an OnConnect or OnRequest.
-    pub(crate) serves: bool,
-    /// An OnRequest that replaces the service's, on its way to the owner. (R1)
-    pub(crate) slot: Slot<Request>,
-    /// The one that is installed; under `TASK`.
-    pub(crate) request: Held<Exclusive<Option<Request>>>,
-    /// An OnDisconnect that replaces the service's. (R3)
-    pub(crate) disconnect: SharedSlot<Disconnect>,
-    /// The output that its handler waits for, if it is not its own. Under `TASK`. (O6)
-    pub(crate) paced_by: Held<Option<Connection>>,
-    /// The end of its peer's stream does not end it. Under `TASK`. (E4)
-    pub(crate) keeps_open: Held<bool>,
-    /// What few ever need.
-    pub(crate) cold: ColdParts,
-    /// Its user has ended the output.
-    pub(crate) ended: AtomicBool,
-    /// A read or write failed.
-    pub(crate) broken: AtomicBool,
-    /// Somebody reads outside handlers.
-    pub(crate) reader: AtomicBool,
-    pub(crate) read_trigger: LazyTrigger,
-    pub(crate) write_trigger: LazyTrigger,
-    peer: Addr,
-}
-
-impl Conn {
-    #[inline]
-    pub(crate) fn poller(&self) -> &Poller<Shared> {
-        &self.server.pollers[self.place.home()]
-    }
-}
 
 /// A handle of one connection. Clones are handles of the same one; keeping one after the connection is
 /// over keeps a little memory and nothing else.
@@ -203,32 +148,7 @@ impl Connection {
         peer: Addr,
         service: Box<dyn Service>,
     ) -> Self {
-        let serves = service.has_handler();
-        Self(Arc::new(Conn {
-            word: Word::new(serves),
-            fd: Held::new(Some(fd)),
-            token,
-            place,
-            server,
-            service,
-            input: Input::new(),
-            output: Output::new(),
-            mask: Held::new(Interest::READABLE),
-            close_list: CloseList::new(),
-            serves,
-            slot: Slot::default(),
-            request: Held::new(Exclusive::new(None)),
-            disconnect: SharedSlot::default(),
-            paced_by: Held::new(None),
-            keeps_open: Held::new(false),
-            cold: ColdParts::new(),
-            ended: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
-            reader: AtomicBool::new(false),
-            read_trigger: LazyTrigger::default(),
-            write_trigger: LazyTrigger::default(),
-            peer,
-        }))
+        Self(Arc::new(Conn::new(server, place, token, fd, peer, service)))
     }
 
     #[inline(always)]

@@ -5,10 +5,11 @@
 
 #![cfg(all(feature = "net", any(sim, not(any(loom, shuttle)))))]
 
+use crate::connection::Connection;
 use crate::connection::io::Io;
+use crate::connection::state::Conn;
 use crate::connection::step::{State, Step};
 use crate::connection::whereabouts;
-use crate::connection::{Conn, Connection};
 use crate::error::{Error, Result};
 use crate::protocol::output::{self, Refused};
 use crate::protocol::word::{EOF, PEER};

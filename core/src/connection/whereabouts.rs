@@ -14,9 +14,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use crate::connection::Conn;
 use crate::connection::duty::Duty;
 use crate::connection::shared::Shared;
+use crate::connection::state::Conn;
 use crate::connection::step::Local;
 use crate::protocol::takeover::Lead;
 use crate::sync::{Arc, thread_local};
